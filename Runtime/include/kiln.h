@@ -1,0 +1,167 @@
+// Kiln's runtime: describes and runs compiled programs. In: a program's table (kiln_abi.h) and the caller's tensors. Out: a
+// status for every call, and a text that says what was wrong; nothing here exits, aborts or prints.
+//
+//     kiln_tensor x = {data, KILN_F32, 2, (int64_t[]){32, 784}};
+//     kiln_tensor y = {result, KILN_F32, 2, (int64_t[]){32, 10}};
+//     if (kiln_run(program, &x, 1, &y, 1) != KILN_OK)
+//       report(kiln_last_error());
+//
+// Every function may be called from any thread, at the same time as any other; the exceptions say so. After fork(), the child
+// may use everything: it starts threads of its own. A shared object that contains the runtime must either never be unloaded
+// (link with -z nodelete) or be unloaded only after kiln_shutdown().
+#ifndef KILN_H
+#define KILN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kiln_abi.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// How a call ended. Codes are frozen; new ones are added at the end.
+typedef enum kiln_status {
+  KILN_OK = 0,
+  KILN_NULL_ARGUMENT = 1,     ///< a pointer that is needed is null
+  KILN_INCOMPATIBLE_ABI = 2,  ///< the program was compiled for another runtime
+  KILN_WRONG_COUNT = 3,       ///< the number of inputs or outputs
+  KILN_WRONG_DTYPE = 4,       ///< a tensor's element type
+  KILN_WRONG_RANK = 5,        ///< a tensor's number of dimensions
+  KILN_WRONG_SHAPE = 6,       ///< the size of a dimension: negative, not the one expected, or too large to address
+  KILN_UNBOUND_SYMBOL = 7,    ///< no input dimension gives a symbol's value
+  KILN_EVALUATION_FAILED = 8, ///< a dimension can't be computed: division by zero, overflow, a negative size
+  KILN_MISALIGNED = 9,        ///< data that is not aligned to its element size
+  KILN_OVERLAP = 10,          ///< an output's memory overlaps another tensor's
+  KILN_CHECK_FAILED = 11,     ///< a run-time check inside the program
+  KILN_OUT_OF_MEMORY = 12,
+  KILN_OUT_OF_RANGE = 13,     ///< an index or a count argument
+  KILN_BUSY = 14,             ///< not possible from inside a running kernel
+  KILN_MALFORMED_PROGRAM = 15 ///< the program's table contradicts itself
+} kiln_status;
+
+/// A caller's tensor: dense, row-major, aligned to its element size. `data` may be null where the tensor has no elements,
+/// `shape` where `rank` is 0.
+typedef struct kiln_tensor {
+  void *data;
+  int32_t dtype;
+  int32_t rank;
+  const int64_t *shape;
+} kiln_tensor;
+
+/// The status as a word, such as "wrong shape".
+const char *kiln_status_name(kiln_status status);
+
+/// Why this thread's latest call that failed did so; "" if none did. Valid until the thread's next failing call.
+const char *kiln_last_error(void);
+
+// Running ----------------------------------------------------------------------------------------------------------------
+
+/// Checks every argument, binds the symbols from the input shapes, and runs the program. Nothing is written unless all
+/// arguments are right. Outputs must not overlap each other or an input.
+kiln_status kiln_run(const kiln_program_info *program, const kiln_tensor *inputs, int64_t input_count,
+                     const kiln_tensor *outputs, int64_t output_count);
+
+/// Checks the inputs' types (not their data, which may be null) and writes the value of every symbol.
+kiln_status kiln_bind(const kiln_program_info *program, const kiln_tensor *inputs, int64_t input_count, int64_t *symbols_out);
+
+/// Checks the inputs' types (not their data) and writes the sizes of output `index`, `kiln_output_rank` of them.
+kiln_status kiln_output_shape(const kiln_program_info *program, const kiln_tensor *inputs, int64_t input_count,
+                              int64_t index, int64_t *shape_out);
+
+/// The same from the values of the symbols.
+kiln_status kiln_output_shape_for_symbols(const kiln_program_info *program, const int64_t *symbols, int64_t index,
+                                          int64_t *shape_out);
+
+/// Runs the program on arguments that the caller vouches for: only a null or incompatible program, a memory shortage and the
+/// program's own run-time checks are reported. For a caller that compiled the program itself.
+kiln_status kiln_invoke(const kiln_program_info *program, void *const *inputs, void *const *outputs, const int64_t *symbols);
+
+// Describing -------------------------------------------------------------------------------------------------------------
+// A null or incompatible program, or an index out of range, gives null or -1.
+
+/// Whether this runtime can run the program.
+kiln_status kiln_check(const kiln_program_info *program);
+
+const char *kiln_program_name(const kiln_program_info *program);
+int64_t kiln_symbol_count(const kiln_program_info *program);
+int64_t kiln_input_count(const kiln_program_info *program);
+int64_t kiln_output_count(const kiln_program_info *program);
+const char *kiln_symbol_name(const kiln_program_info *program, int64_t index);
+const char *kiln_input_name(const kiln_program_info *program, int64_t index);
+const char *kiln_output_name(const kiln_program_info *program, int64_t index);
+int32_t kiln_input_dtype(const kiln_program_info *program, int64_t index);
+int32_t kiln_output_dtype(const kiln_program_info *program, int64_t index);
+int32_t kiln_input_rank(const kiln_program_info *program, int64_t index);
+int32_t kiln_output_rank(const kiln_program_info *program, int64_t index);
+
+/// The index of the one with this name, or -1.
+int64_t kiln_find_symbol(const kiln_program_info *program, const char *name);
+int64_t kiln_find_input(const kiln_program_info *program, const char *name);
+int64_t kiln_find_output(const kiln_program_info *program, const char *name);
+
+/// Writes a type such as "f32[batch, 1, 8, 8]", cut to `capacity` bytes including the final 0. Returns the length of the whole
+/// text, as snprintf does, or -1.
+int64_t kiln_input_type(const kiln_program_info *program, int64_t index, char *buffer, size_t capacity);
+int64_t kiln_output_type(const kiln_program_info *program, int64_t index, char *buffer, size_t capacity);
+
+/// Bytes that a call with these symbols takes beyond its inputs and outputs, on the number of threads now set.
+kiln_status kiln_peak_memory(const kiln_program_info *program, const int64_t *symbols, int64_t *bytes_out);
+
+/// Bytes of one element, or 0 for an unknown code; and the type's name, or "?".
+int64_t kiln_dtype_size(int32_t dtype);
+const char *kiln_dtype_name(int32_t dtype);
+
+// Threads ----------------------------------------------------------------------------------------------------------------
+
+/// How many threads a call may use, the caller's own included; 0 for the default: the environment's KILN_NUM_THREADS, or all
+/// that are allowed. Never more than the affinity mask and the cgroup's quota allow, whatever the request. Waits for a kernel
+/// that is running; holds for the calls that start afterwards. Results are the same for any number.
+kiln_status kiln_set_threads(int64_t count);
+
+/// How many threads a call would use now.
+int64_t kiln_threads(void);
+
+/// Runs a task over units, as `kiln_call.parallel` says.
+typedef void (*kiln_parallel)(void *pool, kiln_task task, void *frame, int64_t units, int64_t work);
+
+/// Makes calls that start afterwards run on the caller's threads: `parallel(pool, …)` must run the task over all of
+/// `0..<units`, in pieces, never two at once with the same worker index, which is in `0..<workers`, and return when all is
+/// done. It is never called from inside one of its tasks, but it is called by every thread that calls kiln_run. Null for
+/// `parallel` goes back to Kiln's own pool. `pool` must outlive all calls that started with it.
+kiln_status kiln_lend_pool(kiln_parallel parallel, void *pool, int64_t workers);
+
+/// Ends the pool's threads and frees all cached memory. Everything can be used again afterwards.
+kiln_status kiln_shutdown(void);
+
+// Memory -----------------------------------------------------------------------------------------------------------------
+
+/// Memory for a tensor, 64-byte aligned, contents undefined; from 4 MiB on 2 MiB aligned and on huge pages where the system
+/// has them. At least one byte is always there. Null if there is none, or if `bytes` is negative.
+void *kiln_buffer_allocate(int64_t bytes);
+
+/// Gives a buffer back. It is kept, with its pages, for the next of about its size. Null is ignored.
+void kiln_buffer_free(void *buffer);
+
+/// All in bytes unless it says otherwise; capacities, that is, rounded up to the size class.
+typedef struct kiln_buffer_statistics {
+  int64_t live;        ///< in use
+  int64_t peak;        ///< the most that was in use since the last trim
+  int64_t cached;      ///< kept for reuse
+  int64_t live_count;  ///< buffers in use
+  int64_t allocations; ///< calls of kiln_buffer_allocate that gave memory
+  int64_t reuses;      ///< of these, the ones served from the cache
+  int64_t arenas;      ///< scratch memory of calls, in use or kept
+} kiln_buffer_statistics;
+
+kiln_buffer_statistics kiln_buffer_stats(void);
+
+/// Gives all memory that is kept for reuse, buffers and arenas, back to the system.
+void kiln_buffer_trim(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
