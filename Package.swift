@@ -1,0 +1,31 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let package = Package(
+    name: "Kiln",
+    products: [
+        .library(name: "Kiln", targets: ["Kiln"]),
+        .executable(name: "kiln", targets: ["KilnCLI"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CLLVM", pkgConfig: "kiln-llvm-19", providers: [.apt(["llvm-19-dev", "liblld-19-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "CLLD", dependencies: ["CLLVM"], linkerSettings: [.linkedLibrary("lldELF"), .linkedLibrary("lldCommon")]),
+        .target(name: "KilnRuntime", path: "Runtime", linkerSettings: [.linkedLibrary("m"), .linkedLibrary("pthread")]),
+        .target(name: "KilnIR"),
+        .target(name: "KilnOps", dependencies: ["KilnIR"]),
+        .target(name: "KilnPasses", dependencies: ["KilnIR", "KilnOps"]),
+        .target(name: "KilnKernels", dependencies: ["KilnIR", "KilnOps", "KilnPasses"]),
+        .target(name: "KilnLLVM", dependencies: ["KilnIR", "KilnKernels", "CLLVM", "CLLD"]),
+        .target(name: "KilnCompiler", dependencies: ["KilnIR", "KilnOps", "KilnPasses", "KilnKernels", "KilnLLVM"]),
+        .target(name: "KilnExecution", dependencies: ["KilnIR", "KilnRuntime"]),
+        .target(name: "Kiln", dependencies: ["KilnIR", "KilnOps", "KilnPasses", "KilnCompiler", "KilnExecution", "CZlib"]),
+        .executableTarget(name: "KilnCLI", dependencies: ["Kiln", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+    ],
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: .cxx17
+)

@@ -1,0 +1,110 @@
+// Sizes and indices: integer expressions over symbols (a batch size) and index variables (a position in a loop),
+// kept in one normal form, a polynomial whose atoms are variables, floor divisions, maxima and minima.
+
+/// A dimension or an index: a constant, or a polynomial over symbols and index variables.
+///
+/// Equal expressions compare equal as far as the normal form sees: `(n + 1) * 2 == 2 * n + 2`.
+/// There is no modulo: `a mod b` is written `a - b * (a / b)`, so that merging what was split cancels by itself.
+public enum Dim: Hashable, Sendable {
+    case constant(Int)
+    case expression(DimExpression)
+
+    public static func symbol(_ name: String) -> Dim { .atom(.symbol(name)) }
+    /// The index variable with the given number; what the number means is up to the surrounding map, kernel or loop.
+    public static func index(_ id: Int) -> Dim { .atom(.index(id)) }
+    public static func atom(_ atom: DimAtom) -> Dim {
+        .expression(DimExpression(terms: [DimTerm(coefficient: 1, atoms: [atom])]))
+    }
+
+    /// The value where it is a constant.
+    public var constant: Int? { if case .constant(let c) = self { c } else { nil } }
+
+    /// The polynomial's terms; a constant is one term without atoms, and zero has none.
+    public var terms: [DimTerm] {
+        switch self {
+        case .constant(0): []
+        case .constant(let c): [DimTerm(coefficient: c, atoms: [])]
+        case .expression(let e): e.terms
+        }
+    }
+
+    /// The sum of the given terms, in any order.
+    public init(terms: [DimTerm]) {
+        var merged: [[DimAtom]: Int] = [:]
+        for term in terms { merged[term.atoms, default: 0] &+= term.coefficient }
+        let kept = merged.compactMap { $1 == 0 ? nil : DimTerm(coefficient: $1, atoms: $0) }.sorted(by: DimTerm.precedes)
+        if kept.isEmpty { self = .constant(0) } else if kept.count == 1, kept[0].atoms.isEmpty {
+            self = .constant(kept[0].coefficient)
+        } else { self = .expression(DimExpression(terms: kept)) }
+    }
+}
+
+/// One product of a polynomial: an integer times variables.
+public struct DimTerm: Hashable, Sendable {
+    public var coefficient: Int
+    /// Sorted; a repeated atom is a power.
+    public var atoms: [DimAtom]
+
+    public init(coefficient: Int, atoms: [DimAtom]) {
+        self.coefficient = coefficient
+        self.atoms = atoms
+    }
+
+    /// Terms with atoms come first, constants last; by text among themselves, so that printing is canonical.
+    static func precedes(_ a: DimTerm, _ b: DimTerm) -> Bool {
+        if a.atoms.count != b.atoms.count { return a.atoms.count > b.atoms.count }
+        for (x, y) in zip(a.atoms, b.atoms) where x != y { return DimAtom.precedes(x, y) }
+        return false
+    }
+}
+
+/// What a polynomial multiplies: a variable, or an operation that is no polynomial.
+public indirect enum DimAtom: Hashable, Sendable {
+    case symbol(String)
+    case index(Int)
+    /// The quotient rounded toward minus infinity; the divisor is positive.
+    case floorDivide(Dim, Dim)
+    case maximum(Dim, Dim)
+    case minimum(Dim, Dim)
+
+    static func precedes(_ a: DimAtom, _ b: DimAtom) -> Bool {
+        switch (a, b) {
+        case (.symbol(let x), .symbol(let y)): x < y
+        case (.index(let x), .index(let y)): x < y
+        default: a.rank != b.rank ? a.rank < b.rank : a.text < b.text
+        }
+    }
+
+    private var rank: Int {
+        switch self {
+        case .symbol: 0
+        case .index: 1
+        case .floorDivide: 2
+        case .maximum: 3
+        case .minimum: 4
+        }
+    }
+    var text: String { Dim.atom(self).description }
+}
+
+/// The terms of a dimension that is not a constant; boxed so that `Dim` stays two words.
+public final class DimExpression: Hashable, Sendable {
+    public let terms: [DimTerm]
+    private let hash: Int
+
+    init(terms: [DimTerm]) {
+        self.terms = terms
+        self.hash = terms.hashValue
+    }
+
+    public static func == (a: DimExpression, b: DimExpression) -> Bool {
+        a === b || a.hash == b.hash && a.terms == b.terms
+    }
+    public func hash(into hasher: inout Hasher) { hasher.combine(hash) }
+}
+
+extension Dim: ExpressibleByIntegerLiteral, ExpressibleByStringLiteral {
+    public init(integerLiteral value: Int) { self = .constant(value) }
+    /// A symbol: `["batch", 784]` is a shape.
+    public init(stringLiteral value: String) { self = .symbol(value) }
+}

@@ -1,0 +1,88 @@
+// Builds a graph through values with operators: what reverse rules, front ends and tests write with.
+
+/// A graph under construction. Not thread-safe.
+public final class GraphBuilder {
+    public var graph: Graph
+    /// The first mistake; `finish` throws it.
+    public private(set) var error: (any Error)?
+    /// Where operations are said to come from when they don't say themselves.
+    public var location: SourceLocation = .unknown
+    /// How constants are recorded; the catalogue provides it.
+    private let constants: ConstantOps
+
+    public init(_ graph: Graph, constants: ConstantOps) {
+        self.graph = graph
+        self.constants = constants
+    }
+
+    /// Adds an input.
+    public func input(_ name: String, _ type: TensorType) -> Value { Value(builder: self, id: graph.addInput(name, type)) }
+
+    public func value(_ id: ValueID) -> Value { Value(builder: self, id: id) }
+
+    public func append(_ op: OpDefinition, _ operands: [Value], _ attributes: Attributes = .none, regions: [Graph] = [],
+                       at location: SourceLocation = .unknown) -> [Value] {
+        do {
+            return try graph.append(op, operands.map(\.id), attributes, regions: regions, at: location.isKnown ? location : self.location)
+                .map { Value(builder: self, id: $0) }
+        } catch {
+            if self.error == nil { self.error = error }
+            // A value of some type stands in, so that building goes on to the end, where the error is thrown.
+            let stand = graph.makeValue(operands.first?.type ?? TensorType(.f32, []))
+            return [Value(builder: self, id: stand)]
+        }
+    }
+
+    public func literal(_ literal: Literal, at location: SourceLocation = .unknown) -> Value {
+        append(constants.literal, [], ["value": .literal(literal)], at: location)[0]
+    }
+
+    public func full(_ value: Scalar, _ type: TensorType, at location: SourceLocation = .unknown) -> Value {
+        append(constants.full, [], ["value": .scalar(value.converted(to: type.dtype)), "dtype": .dtype(type.dtype), "shape": .dims(type.shape)],
+               at: location)[0]
+    }
+
+    /// Names the outputs and gives the graph, or throws the first mistake made in building it.
+    public func finish(_ outputs: [(String, Value)]) throws -> Graph {
+        if let error { throw error }
+        graph.outputs = outputs.map { Port($0.0, $0.1.id) }
+        return graph
+    }
+}
+
+/// The ops with which constants are recorded.
+public struct ConstantOps: Sendable {
+    /// No operands; attribute `value`, a literal.
+    public var literal: OpDefinition
+    /// No operands; attributes `value`, `dtype` and `shape`.
+    public var full: OpDefinition
+
+    public init(literal: OpDefinition, full: OpDefinition) {
+        self.literal = literal
+        self.full = full
+    }
+}
+
+/// A value of a graph under construction.
+public struct Value: Operand {
+    public let builder: GraphBuilder
+    public let id: ValueID
+
+    public init(builder: GraphBuilder, id: ValueID) {
+        self.builder = builder
+        self.id = id
+    }
+
+    public var type: TensorType { builder.graph.types[id] }
+
+    public static func apply(_ op: OpDefinition, _ operands: [Value], _ attributes: Attributes, regions: [Graph],
+                             at location: SourceLocation) -> [Value] {
+        operands[0].builder.append(op, operands, attributes, regions: regions, at: location)
+    }
+
+    public func literal(_ literal: Literal, at location: SourceLocation) -> Value { builder.literal(literal, at: location) }
+    public func scalar(_ value: Scalar, _ dtype: DType, at location: SourceLocation) -> Value {
+        builder.full(value, TensorType(dtype, []), at: location)
+    }
+    public func full(_ value: Scalar, _ type: TensorType, at location: SourceLocation) -> Value { builder.full(value, type, at: location) }
+}

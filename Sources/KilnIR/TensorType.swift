@@ -1,0 +1,47 @@
+// The type of a tensor value: an element type and a shape of dimensions.
+
+/// A list of dimensions, outermost first.
+public typealias Shape = [Dim]
+
+/// The type of a tensor value, such as `f32[batch, 784]`.
+public struct TensorType: Hashable, Sendable {
+    public var dtype: DType
+    public var shape: Shape
+
+    public init(_ dtype: DType, _ shape: Shape) {
+        self.dtype = dtype
+        self.shape = shape
+    }
+
+    public var rank: Int { shape.count }
+
+    /// The number of elements.
+    public var elementCount: Dim { shape.reduce(1, *) }
+
+    /// The number of bytes of a dense value.
+    public var byteCount: Dim { elementCount * .constant(dtype.byteCount) }
+
+    /// The shape where every dimension is a constant.
+    public var constantShape: [Int]? {
+        var sizes: [Int] = []
+        for dim in shape {
+            guard let size = dim.constant else { return nil }
+            sizes.append(size)
+        }
+        return sizes
+    }
+
+    /// Row-major strides in elements.
+    public var strides: [Dim] {
+        var strides = [Dim](repeating: 1, count: rank)
+        for axis in stride(from: rank - 2, through: 0, by: -1) { strides[axis] = strides[axis + 1] * shape[axis + 1] }
+        return strides
+    }
+
+    public func with(dtype: DType) -> TensorType { TensorType(dtype, shape) }
+    public func with(shape: Shape) -> TensorType { TensorType(dtype, shape) }
+}
+
+extension TensorType: CustomStringConvertible {
+    public var description: String { "\(dtype)[\(shape.map(\.description).joined(separator: ", "))]" }
+}

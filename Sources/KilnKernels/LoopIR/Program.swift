@@ -1,0 +1,97 @@
+// The loop IR's outermost level: a program of buffers and kernels, and the order in which the kernels run.
+// Schedules write it; KilnLLVM turns it into machine code. Its text round-trips.
+
+import KilnIR
+
+/// A whole compiled function: what it reads and writes, its kernels, and the steps that run them.
+public struct Program: Hashable, Sendable {
+    public var name: String
+    /// The names of the sizes that are known at run time only, in the order of the call's symbol array.
+    public var symbols: [String]
+    /// Every memory that kernels share. Buffers never overlap while both are in use.
+    public var buffers: [Buffer]
+    public var kernels: [Kernel]
+    public var steps: [Step]
+    /// Bytes of the arena that all of `arena` buffers share, as a function of the symbols.
+    public var arenaSize: Dim
+    /// Bytes of scratch that each worker has beside, for workspace locals.
+    public var workspaceSize: Dim
+
+    public init(name: String, symbols: [String] = [], buffers: [Buffer] = [], kernels: [Kernel] = [], steps: [Step] = [],
+                arenaSize: Dim = 0, workspaceSize: Dim = 0) {
+        self.name = name
+        self.symbols = symbols
+        self.buffers = buffers
+        self.kernels = kernels
+        self.steps = steps
+        self.arenaSize = arenaSize
+        self.workspaceSize = workspaceSize
+    }
+}
+
+/// A dense, row-major memory of a program.
+public struct Buffer: Hashable, Sendable {
+    public enum Storage: Hashable, Sendable {
+        /// The call's input or output with this number.
+        case input(Int)
+        case output(Int)
+        /// Part of the arena, from a byte offset that the memory plan gives (a multiple of 64).
+        case arena(offset: Dim)
+        case constant(Literal)
+    }
+    public var name: String
+    public var type: TensorType
+    public var storage: Storage
+
+    public init(_ name: String, _ type: TensorType, _ storage: Storage) {
+        self.name = name
+        self.type = type
+        self.storage = storage
+    }
+}
+
+/// One step of a program on the calling thread.
+public indirect enum Step: Hashable, Sendable {
+    /// Runs the kernel with this number, one phase after the other.
+    case launch(Int)
+    /// Copies all of a buffer into another of as many bytes.
+    case copy(from: Int, to: Int)
+    /// Fails the call with the message where the condition does not hold.
+    case check(IndexCondition, message: String)
+    /// Runs one of two lists, by the first element (bool) of a buffer.
+    case branch(condition: Int, then: [Step], otherwise: [Step])
+    /// Runs `test`, then, while the first element (bool) of the buffer is true, `body` and `test` again.
+    case loop(test: [Step], condition: Int, body: [Step])
+}
+
+/// One kernel: phases that run one after the other, each over independent units that threads share.
+public struct Kernel: Hashable, Sendable {
+    public var name: String
+    public var location: SourceLocation
+    public var phases: [Phase]
+
+    public init(name: String, location: SourceLocation = .unknown, phases: [Phase]) {
+        self.name = name
+        self.location = location
+        self.phases = phases
+    }
+}
+
+/// A loop whose rounds may run at the same time and in any order.
+public struct Phase: Hashable, Sendable {
+    /// The index variable that holds the unit's number.
+    public var variable: Int
+    /// How many units there are; set by shapes alone, never by the number of threads.
+    public var units: Dim
+    /// An estimate of the scalar operations of all units together, by which small phases run on one thread.
+    public var work: Dim
+    public var body: [Statement]
+
+    public init(variable: Int, units: Dim, work: Dim, body: [Statement]) {
+        self.variable = variable
+        self.units = units
+        self.work = work
+        self.body = body
+    }
+}
+
