@@ -1,0 +1,8 @@
+// The ops that are not elementwise, table by table.
+
+import KilnIR
+
+/// The structural ops.
+public enum Structural {
+    public static let all: [OpDefinition] = []
+}
