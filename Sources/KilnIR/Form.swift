@@ -73,4 +73,7 @@ public enum Control: Hashable, Sendable {
     /// Region 0 gives the condition from all operands, region 1 the next carried values.
     /// The first `carried` operands change from round to round; the rest are captured.
     case `while`(carried: Int)
+    /// Region 0 is run on the operands. Region 1, for differentiation alone, gives the gradients of the float operands from the
+    /// operands, the results, and the cotangents of the float results.
+    case call
 }

@@ -6,7 +6,7 @@ import KilnIR
 /// The ops of Kiln.
 public enum Catalogue {
     /// All ops, in the order of their tables.
-    public static let all: [OpDefinition] = Elementwise.all + Structural.all
+    public static let all: [OpDefinition] = Elementwise.all + Structural.all + Structural.calls
 
     private static let byName = Dictionary(all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
 
