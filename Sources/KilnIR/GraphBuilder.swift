@@ -5,7 +5,8 @@ public final class GraphBuilder {
     public var graph: Graph
     /// The first mistake; `finish` throws it.
     public private(set) var error: (any Error)?
-    /// Where operations are said to come from when they don't say themselves.
+    /// Where operations are said to come from, whatever they say themselves: a reverse rule is written with spellings that
+    /// would name the rule's line, not the user's. Unknown leaves operations their own.
     public var location: SourceLocation = .unknown
     /// How constants are recorded; the catalogue provides it.
     private let constants: ConstantOps
@@ -23,7 +24,7 @@ public final class GraphBuilder {
     public func append(_ op: OpDefinition, _ operands: [Value], _ attributes: Attributes = .none, regions: [Graph] = [],
                        at location: SourceLocation = .unknown) -> [Value] {
         do {
-            return try graph.append(op, operands.map(\.id), attributes, regions: regions, at: location.isKnown ? location : self.location)
+            return try graph.append(op, operands.map(\.id), attributes, regions: regions, at: self.location.isKnown ? self.location : location)
                 .map { Value(builder: self, id: $0) }
         } catch {
             if self.error == nil { self.error = error }
@@ -78,6 +79,10 @@ public struct Value: Operand {
     public static func apply(_ op: OpDefinition, _ operands: [Value], _ attributes: Attributes, regions: [Graph],
                              at location: SourceLocation) -> [Value] {
         operands[0].builder.append(op, operands, attributes, regions: regions, at: location)
+    }
+
+    public func source(_ op: OpDefinition, _ attributes: Attributes, at location: SourceLocation) -> Value {
+        builder.append(op, [], attributes, at: location)[0]
     }
 
     public func literal(_ literal: Literal, at location: SourceLocation) -> Value { builder.literal(literal, at: location) }

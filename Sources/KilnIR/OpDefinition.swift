@@ -23,6 +23,19 @@ public struct OpContext: Sendable {
     }
 }
 
+/// Something that must hold of the symbols and that the compiler could not decide: it becomes a check of each call.
+public struct SizeCheck: Hashable, Sendable {
+    /// On an expression over symbols.
+    public var condition: IndexCondition
+    /// What is wrong where it does not hold.
+    public var message: String
+
+    public init(_ condition: IndexCondition, message: String) {
+        self.condition = condition
+        self.message = message
+    }
+}
+
 /// What a reverse rule is given. All are values of the graph under construction.
 public struct PullbackContext {
     public var context: OpContext
@@ -86,6 +99,7 @@ public struct ScalarReference: Sendable {
 /// An op of the catalogue. Two definitions are the same op when they are the same object.
 public final class OpDefinition: Sendable, Hashable {
     public typealias Infer = @Sendable (OpContext) throws -> [TensorType]
+    public typealias Checks = @Sendable (OpContext) -> [SizeCheck]
     public typealias FormRule = @Sendable (OpContext) throws -> Form
     /// Gives the gradient of each operand, nil where none flows.
     public typealias Pullback = @Sendable (PullbackContext) throws -> [Value?]
@@ -98,6 +112,8 @@ public final class OpDefinition: Sendable, Hashable {
     public let attributeNames: [String]
     /// The types of its results. Throws the user's error.
     public let infer: Infer
+    /// What `infer` took for granted since symbols leave it open.
+    public let checks: Checks
     public let form: FormRule
     /// The meaning of an elementwise op in plain Swift; nil for others, whose form is their meaning.
     public let reference: ScalarReference?
@@ -110,14 +126,15 @@ public final class OpDefinition: Sendable, Hashable {
     public let samples: @Sendable (DType) -> [OpSample]
 
     public init(_ name: String, operandCount: Int? = 1, attributes: [String] = [], dtypes: [DType] = DType.all, ulp: Double = 0,
-                infer: @escaping Infer, form: @escaping FormRule, reference: ScalarReference? = nil, pullback: Pullback? = nil,
-                samples: @escaping @Sendable (DType) -> [OpSample]) {
+                infer: @escaping Infer, checks: @escaping Checks = { _ in [] }, form: @escaping FormRule,
+                reference: ScalarReference? = nil, pullback: Pullback? = nil, samples: @escaping @Sendable (DType) -> [OpSample]) {
         self.name = name
         self.operandCount = operandCount
         self.attributeNames = attributes
         self.dtypes = dtypes
         self.ulp = ulp
         self.infer = infer
+        self.checks = checks
         self.form = form
         self.reference = reference
         self.pullback = pullback

@@ -6,6 +6,8 @@ public protocol Operand {
     var type: TensorType { get }
     /// Applies an op. A user's mistake is kept with the result and thrown when the result is asked for.
     static func apply(_ op: OpDefinition, _ operands: [Self], _ attributes: Attributes, regions: [Graph], at location: SourceLocation) -> [Self]
+    /// Applies an op without operands, in the same graph or trace as `self`.
+    func source(_ op: OpDefinition, _ attributes: Attributes, at location: SourceLocation) -> Self
     /// A constant beside `self`, in the same graph or trace.
     func literal(_ literal: Literal, at location: SourceLocation) -> Self
     /// A constant of rank 0 beside `self`.
@@ -18,6 +20,10 @@ extension Operand {
     public var dtype: DType { type.dtype }
     public var dims: Shape { type.shape }
     public var rank: Int { type.shape.count }
+
+    public func source(_ op: OpDefinition, _ attributes: Attributes, at location: SourceLocation) -> Self {
+        Self.apply(op, [], attributes, regions: [], at: location)[0]
+    }
 
     /// Applies an op with one result.
     public static func apply(_ op: OpDefinition, _ operands: Self..., attributes: Attributes = .none, at location: SourceLocation) -> Self {
