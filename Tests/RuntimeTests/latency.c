@@ -1,0 +1,56 @@
+// How long a parallel call takes beyond its work: two units that do nothing or spin, called in a loop as a training step would.
+// Out: microseconds a call, the median of batches, as a shared machine's mean says little.
+#define _GNU_SOURCE
+#include "../../Runtime/internal.h"
+#include "../../Runtime/waiting.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void nothing(void *frame, int64_t begin, int64_t end, int64_t worker) { (void)frame, (void)begin, (void)end, (void)worker; }
+
+/// `frame` microseconds for each unit.
+static void spin(void *frame, int64_t begin, int64_t end, int64_t worker) {
+  (void)worker;
+  int64_t until = kiln_nanoseconds() + (end - begin) * 1000 * (int64_t)(intptr_t)frame;
+  while (kiln_nanoseconds() < until) kiln_pause();
+}
+
+static int by_value(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return x < y ? -1 : x > y;
+}
+
+/// Median and best microseconds a call, after `pause` microseconds without one.
+static void measure(const char *what, kiln_session *session, kiln_task task, intptr_t microseconds, int64_t pause, int calls) {
+  enum { BATCHES = 101 };
+  double times[BATCHES];
+  for (int batch = -10; batch < BATCHES; batch++) {
+    int64_t total = 0;
+    for (int i = 0; i < calls; i++) {
+      if (pause > 0) spin((void *)(intptr_t)pause, 0, 1, 0);
+      int64_t start = kiln_nanoseconds();
+      kiln_session_parallel(session, task, (void *)microseconds, 2, 1000000);
+      total += kiln_nanoseconds() - start;
+    }
+    if (batch >= 0) times[batch] = (double)total / calls / 1000;
+  }
+  qsort(times, BATCHES, sizeof *times, by_value);
+  printf("%-52s %8.2f us median, %8.2f us best\n", what, times[BATCHES / 2], times[0]);
+}
+
+int main(void) {
+  kiln_session session;
+  kiln_session_begin(&session);
+  printf("%lld threads\n", (long long)session.workers);
+  kiln_session serial = {NULL, NULL, 1};
+  measure("inline, 2 empty units", &serial, nothing, 0, 0, 1000);
+  measure("2 empty units, back to back", &session, nothing, 0, 0, 1000);
+  measure("2 empty units, 20 us apart", &session, nothing, 0, 20, 50);
+  measure("2 empty units, 500 us apart (workers asleep)", &session, nothing, 0, 500, 10);
+  measure("2 units of 20 us, back to back", &session, spin, 20, 0, 50);
+  measure("2 units of 20 us, 20 us apart", &session, spin, 20, 20, 50);
+  measure("2 units of 20 us, 500 us apart (workers asleep)", &session, spin, 20, 500, 10);
+  kiln_shutdown();
+  return 0;
+}
