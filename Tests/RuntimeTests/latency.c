@@ -17,7 +17,7 @@ static void spin(void *frame, int64_t begin, int64_t end, int64_t worker) {
   while (kiln_nanoseconds() < until) kiln_pause();
 }
 
-static float x[1 << 20], y[1 << 20];
+float x[1 << 20], y[1 << 20]; // not static, or the kernel would be optimised away
 
 /// One unit is 64 elements: y = x * x + 1.
 static void pointwise(void *frame, int64_t begin, int64_t end, int64_t worker) {
