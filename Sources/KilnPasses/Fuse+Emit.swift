@@ -1,0 +1,125 @@
+// Writes the fused graph: each group becomes one `group` op whose region holds clones of its members and of what they inline.
+
+import KilnIR
+import KilnOps
+
+extension Fusion {
+    /// The graph of groups, in an order in which every value is made before it is used.
+    func emit() throws -> Graph {
+        var emission = Emission(fusion: self, result: Graph(name: graph.name))
+        for input in graph.inputs { emission.mapped[input.value] = emission.result.addInput(input.name, graph.type(of: input.value)) }
+        for output in graph.outputs { try emission.require(output.value) }
+        emission.result.outputs = graph.outputs.map { Port($0.name, emission.mapped[$0.value]!) }
+        return emission.result
+    }
+
+    /// Members' results that are needed outside the group, in order.
+    func outputs(of group: Int) -> [ValueID] {
+        groups[group]!.members.flatMap { position in
+            graph.operations[position].results.filter { isOutput[position] || isUsedOutside($0, group) }
+        }
+    }
+
+    private func isUsedOutside(_ value: ValueID, _ group: Int) -> Bool {
+        users[value, default: []].contains { user in
+            if groupOf[user] == group { return false }
+            return isClone(user) ? graph.operations[user].results.contains { isUsedOutside($0, group) } : true
+        }
+    }
+}
+
+/// The fused graph under construction.
+private struct Emission {
+    let fusion: Fusion
+    var result: Graph
+    var mapped: [ValueID: ValueID] = [:]
+    private var graph: Graph { fusion.graph }
+
+    init(fusion: Fusion, result: Graph) {
+        self.fusion = fusion
+        self.result = result
+    }
+
+    /// Emits whatever makes the value, once. Recursion is as deep as the chain of groups: an explicit stack keeps it off the thread's.
+    mutating func require(_ value: ValueID) throws {
+        var stack: [(value: ValueID, isReady: Bool)] = [(value, false)]
+        while let (value, isReady) = stack.popLast() {
+            if mapped[value] != nil { continue }
+            guard let position = fusion.table.definitions[value] else {
+                throw InternalError("fuse", "value %\(value) is made by nothing", context: graph.name)
+            }
+            if isReady {
+                try emit(position)
+            } else {
+                stack.append((value, true))
+                for needed in boundary(of: position).reversed() where mapped[needed] == nil { stack.append((needed, false)) }
+            }
+        }
+    }
+
+    /// The values that an operation's group, or the operation itself, reads from memory.
+    private func boundary(of position: Int) -> [ValueID] {
+        guard let group = fusion.groupOf[position] else { return graph.operations[position].operands }
+        var found: [ValueID] = []
+        var seen: Set<ValueID> = []
+        func visit(_ value: ValueID) {
+            guard seen.insert(value).inserted else { return }
+            if let producer = fusion.table.definitions[value] {
+                if fusion.groupOf[producer] == group { return }
+                if fusion.isClone(producer) { return graph.operations[producer].operands.forEach(visit) }
+            }
+            found.append(value)
+        }
+        for member in fusion.groups[group]!.members { graph.operations[member].operands.forEach(visit) }
+        return found
+    }
+
+    private mutating func emit(_ position: Int) throws {
+        let operation = graph.operations[position]
+        guard let group = fusion.groupOf[position] else {
+            let results = try result.append(operation.op, operation.operands.map { mapped[$0]! }, operation.attributes,
+                                            regions: operation.regions, at: operation.location)
+            for (old, new) in zip(operation.results, results) { mapped[old] = new }
+            return
+        }
+        let inputs = boundary(of: position)
+        let outputs = fusion.outputs(of: group)
+        let region = try region(of: fusion.groups[group]!, inputs: inputs, outputs: outputs)
+        let kind = fusion.groups[group]!.kind.rawValue
+        let root = graph.operations[rootMember(of: fusion.groups[group]!)]
+        let results = try result.append(Catalogue.op(named: "group")!, inputs.map { mapped[$0]! }, ["kind": .string(kind)], regions: [region],
+                                        at: root.location)
+        for (old, new) in zip(outputs, results) { mapped[old] = new }
+    }
+
+    private func rootMember(of group: FusionGroup) -> Int {
+        group.members.first { position in
+            if case .elementwise = fusion.table.forms[position] { return false }
+            return true
+        } ?? group.members.last!
+    }
+
+    private func region(of group: FusionGroup, inputs: [ValueID], outputs: [ValueID]) throws -> Graph {
+        var region = Graph(name: group.kind.rawValue)
+        var inner: [ValueID: ValueID] = [:]
+        for (number, value) in inputs.enumerated() { inner[value] = region.addInput("a\(number)", graph.type(of: value)) }
+        func clone(_ value: ValueID) throws {
+            var stack: [(value: ValueID, isReady: Bool)] = [(value, false)]
+            while let (value, isReady) = stack.popLast() {
+                if inner[value] != nil { continue }
+                let operation = graph.operations[fusion.table.definitions[value]!]
+                if isReady {
+                    let results = try region.append(operation.op, operation.operands.map { inner[$0]! }, operation.attributes,
+                                                    regions: operation.regions, at: operation.location)
+                    for (old, new) in zip(operation.results, results) { inner[old] = new }
+                } else {
+                    stack.append((value, true))
+                    for operand in operation.operands.reversed() where inner[operand] == nil { stack.append((operand, false)) }
+                }
+            }
+        }
+        for output in outputs { try clone(output) }
+        region.outputs = outputs.enumerated().map { Port("r\($0.offset)", inner[$0.element]!) }
+        return region
+    }
+}
