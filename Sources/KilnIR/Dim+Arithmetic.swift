@@ -50,13 +50,13 @@ extension Dim {
     public static func maximum(_ a: Dim, _ b: Dim) -> Dim {
         if a == b { return a }
         if let difference = (a - b).constant { return difference >= 0 ? a : b }
-        return .atom(a.description < b.description ? .maximum(a, b) : .maximum(b, a))
+        return .atom(Dim.order(a, b) < 0 ? .maximum(a, b) : .maximum(b, a))
     }
 
     public static func minimum(_ a: Dim, _ b: Dim) -> Dim {
         if a == b { return a }
         if let difference = (a - b).constant { return difference >= 0 ? b : a }
-        return .atom(a.description < b.description ? .minimum(a, b) : .minimum(b, a))
+        return .atom(Dim.order(a, b) < 0 ? .minimum(a, b) : .minimum(b, a))
     }
 
     /// The floor of the quotient, simplified with what is known of the index variables' ranges.
@@ -72,7 +72,7 @@ extension Dim {
                 term.atoms.isEmpty {
                 let q = Int.floorDivide(term.coefficient, d)
                 if q != 0 { quotient.append(DimTerm(coefficient: q, atoms: [])) }
-                rest.append(DimTerm(coefficient: term.coefficient - q * d, atoms: []))
+                rest.append(DimTerm(coefficient: term.coefficient &- q &* d, atoms: []))
             } else { rest.append(term) }
         }
         return Dim(terms: quotient) + Dim(terms: rest).remainderQuotient(by: divisor, ranges: ranges)
@@ -85,15 +85,19 @@ extension Dim {
         }
         // (x / a) / b is x / (a * b).
         if terms.count == 1, terms[0].coefficient == 1, terms[0].atoms.count == 1,
-            case .floorDivide(let inner, let by) = terms[0].atoms[0] {
+            case .floorDivide(let inner, let by) = terms[0].atoms[0], !by.productOverflows(divisor) {
             return inner.dividedDown(by: by * divisor, ranges: ranges)
         }
         return .atom(.floorDivide(self, divisor))
     }
 
+    private func productOverflows(_ other: Dim) -> Bool {
+        terms.contains { x in other.terms.contains { x.coefficient.multipliedReportingOverflow(by: $0.coefficient).overflow } }
+    }
+
     /// `(g * x + r) / (g * d)` is `x / d` where `0 <= r < g`.
     private func reducedByCommonFactor(_ divisor: Int, ranges: IndexRanges) -> (Dim, Int)? {
-        let factors = Set(terms.filter { !$0.atoms.isEmpty }.map { Int.gcd(abs($0.coefficient), divisor) })
+        let factors = Set(terms.filter { !$0.atoms.isEmpty }.map { Int.gcd($0.coefficient, divisor) })
         for g in factors.sorted(by: >) where g > 1 {
             let multiples = terms.filter { $0.coefficient % g == 0 }
             let small = Dim(terms: terms.filter { $0.coefficient % g != 0 })
@@ -109,25 +113,30 @@ extension DimTerm {
     /// This term over a divisor of one term, where that leaves no remainder.
     func divided(by divisor: Dim) -> DimTerm? {
         let parts = divisor.terms
-        guard parts.count == 1, coefficient % parts[0].coefficient == 0 else { return nil }
+        guard parts.count == 1 else { return nil }
+        let (quotient, overflow) = coefficient.dividedReportingOverflow(by: parts[0].coefficient)
+        guard !overflow, quotient &* parts[0].coefficient == coefficient else { return nil }
         var left = atoms
         for atom in parts[0].atoms {
             guard let position = left.firstIndex(of: atom) else { return nil }
             left.remove(at: position)
         }
-        return DimTerm(coefficient: coefficient / parts[0].coefficient, atoms: left)
+        return DimTerm(coefficient: quotient, atoms: left)
     }
 }
 
 extension Int {
+    /// The quotient rounded toward minus infinity. No divisor traps: by zero it is zero, and the one that overflows wraps.
     public static func floorDivide(_ a: Int, _ b: Int) -> Int {
-        let q = a / b
-        return (a % b != 0 && (a < 0) != (b < 0)) ? q - 1 : q
+        guard b != 0 else { return 0 }
+        let (q, overflow) = a.dividedReportingOverflow(by: b)
+        return !overflow && q &* b != a && (a < 0) != (b < 0) ? q - 1 : q
     }
 
+    /// The greatest common divisor; at least zero, unless it is the magnitude of the least integer, which wraps.
     public static func gcd(_ a: Int, _ b: Int) -> Int {
-        var (x, y) = (a, b)
+        var (x, y) = (a.magnitude, b.magnitude)
         while y != 0 { (x, y) = (y, x % y) }
-        return x
+        return Int(truncatingIfNeeded: x)
     }
 }

@@ -28,6 +28,18 @@ public enum Dim: Hashable, Sendable {
         }
     }
 
+    /// Whether an index variable occurs.
+    var containsIndices: Bool { if case .expression(let e) = self { e.containsIndices } else { false } }
+
+    /// A fixed order of all expressions, in which operands that commute are written.
+    static func order(_ a: Dim, _ b: Dim) -> Int {
+        if a == b { return 0 }
+        let (x, y) = (a.terms, b.terms)
+        if x.count != y.count { return x.count < y.count ? -1 : 1 }
+        for (s, t) in zip(x, y) where s != t { return DimTerm.order(s, t) }
+        return 0
+    }
+
     /// The sum of the given terms, in any order.
     public init(terms: [DimTerm]) {
         var merged: [[DimAtom]: Int] = [:]
@@ -50,11 +62,14 @@ public struct DimTerm: Hashable, Sendable {
         self.atoms = atoms
     }
 
-    /// Terms with atoms come first, constants last; by text among themselves, so that printing is canonical.
-    static func precedes(_ a: DimTerm, _ b: DimTerm) -> Bool {
-        if a.atoms.count != b.atoms.count { return a.atoms.count > b.atoms.count }
-        for (x, y) in zip(a.atoms, b.atoms) where x != y { return DimAtom.precedes(x, y) }
-        return false
+    /// Terms with more atoms come first, constants last; then in the order of their atoms, so that printing is canonical.
+    static func precedes(_ a: DimTerm, _ b: DimTerm) -> Bool { order(a, b) < 0 }
+
+    /// Negative, zero or positive as the first comes before, with or after the second.
+    static func order(_ a: DimTerm, _ b: DimTerm) -> Int {
+        if a.atoms.count != b.atoms.count { return a.atoms.count > b.atoms.count ? -1 : 1 }
+        for (x, y) in zip(a.atoms, b.atoms) where x != y { return DimAtom.order(x, y) }
+        return a.coefficient == b.coefficient ? 0 : a.coefficient < b.coefficient ? -1 : 1
     }
 }
 
@@ -67,11 +82,18 @@ public indirect enum DimAtom: Hashable, Sendable {
     case maximum(Dim, Dim)
     case minimum(Dim, Dim)
 
-    static func precedes(_ a: DimAtom, _ b: DimAtom) -> Bool {
+    static func precedes(_ a: DimAtom, _ b: DimAtom) -> Bool { order(a, b) < 0 }
+
+    /// Variables come before operations, each kind in its own order.
+    static func order(_ a: DimAtom, _ b: DimAtom) -> Int {
         switch (a, b) {
-        case (.symbol(let x), .symbol(let y)): x < y
-        case (.index(let x), .index(let y)): x < y
-        default: a.rank != b.rank ? a.rank < b.rank : a.text < b.text
+        case (.symbol(let x), .symbol(let y)): return x == y ? 0 : x < y ? -1 : 1
+        case (.index(let x), .index(let y)): return x == y ? 0 : x < y ? -1 : 1
+        case (.floorDivide(let a0, let a1), .floorDivide(let b0, let b1)), (.maximum(let a0, let a1), .maximum(let b0, let b1)),
+            (.minimum(let a0, let a1), .minimum(let b0, let b1)):
+            let first = Dim.order(a0, b0)
+            return first != 0 ? first : Dim.order(a1, b1)
+        default: return a.rank - b.rank
         }
     }
 
@@ -84,16 +106,26 @@ public indirect enum DimAtom: Hashable, Sendable {
         case .minimum: 4
         }
     }
-    var text: String { Dim.atom(self).description }
+
+    /// Whether an index variable occurs.
+    var containsIndices: Bool {
+        switch self {
+        case .symbol: false
+        case .index: true
+        case .floorDivide(let a, let b), .maximum(let a, let b), .minimum(let a, let b): a.containsIndices || b.containsIndices
+        }
+    }
 }
 
 /// The terms of a dimension that is not a constant; boxed so that `Dim` stays two words.
 public final class DimExpression: Hashable, Sendable {
     public let terms: [DimTerm]
     private let hash: Int
+    let containsIndices: Bool
 
     init(terms: [DimTerm]) {
         self.terms = terms
+        self.containsIndices = terms.contains { $0.atoms.contains(where: \.containsIndices) }
         self.hash = terms.hashValue
     }
 

@@ -19,12 +19,17 @@ public struct IndexRanges: Sendable {
 
     /// The least or greatest value of an expression as one without index variables, where that is easily seen.
     public func bound(_ value: Dim, upper: Bool) -> Dim? {
+        guard value.containsIndices else { return value }
         var sum: Dim = 0
         for term in value.terms {
             var factor = Dim.constant(term.coefficient)
             let takesMost = (term.coefficient > 0) == upper
             for atom in term.atoms {
                 guard let b = bound(atom, upper: takesMost) else { return nil }
+                // A product's bound is the product of the bounds only where none is negative.
+                if term.atoms.count > 1 {
+                    guard let least = bound(atom, upper: false), Self.isNonNegative(least) else { return nil }
+                }
                 factor *= b
             }
             sum += factor
@@ -33,13 +38,14 @@ public struct IndexRanges: Sendable {
     }
 
     private func bound(_ atom: DimAtom, upper: Bool) -> Dim? {
+        guard atom.containsIndices else { return .atom(atom) }
         switch atom {
         case .symbol: return .atom(atom)
         case .index(let i):
             guard upper else { return 0 }
             return sizes[i].map { $0 - 1 }
         case .floorDivide(let a, let b):
-            guard let inner = bound(a, upper: upper), Self.isNonNegative(bound(a, upper: false) ?? -1) else { return nil }
+            guard !b.containsIndices, let inner = bound(a, upper: upper) else { return nil }
             return inner / b
         case .maximum(let a, let b):
             guard let x = bound(a, upper: upper), let y = bound(b, upper: upper) else { return nil }
