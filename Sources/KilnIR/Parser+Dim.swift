@@ -185,7 +185,7 @@ extension TensorType {
 
 extension Dim {
     /// The number of the index variable that this word is: 3 for `d3`.
-    static func indexNumber(_ word: String) -> Int? {
+    package static func indexNumber(_ word: String) -> Int? {
         let digits = word.utf8.dropFirst()
         guard word.utf8.first == UInt8(ascii: "d"), !digits.isEmpty, digits.count <= 9, digits.allSatisfy(\.isDigit),
             digits.first != UInt8(ascii: "0") || digits.count == 1 else { return nil }

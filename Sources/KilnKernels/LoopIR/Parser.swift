@@ -1,0 +1,167 @@
+// Parses programs of the loop IR from Kiln's text: buffers, kernels, phases and steps. Statements are in Parser+Statements.
+
+import KilnIR
+
+extension Program {
+    /// Reads one program. Expressions are kept as they are written.
+    ///
+    /// - Parameter file: The name that errors give the text.
+    /// - Throws: `ParseError`. What the text says is checked by `verify`, not here.
+    public static func parse(_ text: String, file: String = "<text>") throws -> Program {
+        var parser = ProgramParser(text: try TextParser(text, file: file, allowsIndices: true))
+        return try parser.parse()
+    }
+}
+
+/// The grammar of programs:
+///
+///     program @name(symbol, …) arena bytes workspace bytes {
+///       input 0 @x: type   output 0 @y: type   arena @t: type at offset   constant @c: type = literal
+///       kernel @k at "file":12 { parallel d0 < units work operations { statement … } … }
+///       run { launch @k   copy @x to @y   check condition else "message"   if @c { … } else { … }   test { … } while @c { … } }
+///     }
+struct ProgramParser {
+    var text: TextParser
+    private var program = Program(name: "")
+    private var buffers: [String: Int] = [:]
+    private var kernels: [String: Int] = [:]
+
+    init(text: TextParser) { self.text = text }
+
+    mutating func parse() throws -> Program {
+        try text.expect("program")
+        try text.expect("@")
+        program.name = try text.name("the program's name")
+        try text.expect("(")
+        while !text.isAt(")") {
+            if !program.symbols.isEmpty { try text.expect(",") }
+            program.symbols.append(try text.name("a symbol"))
+        }
+        try text.advance()
+        try text.expect("arena")
+        program.arenaSize = try text.dim()
+        try text.expect("workspace")
+        program.workspaceSize = try text.dim()
+        try text.expect("{")
+        while try declareBuffer() {}
+        while text.isAt("kernel") { try kernel() }
+        try text.expect("run")
+        program.steps = try steps(depth: 0)
+        try text.expect("}")
+        guard text.isAtEnd else { throw text.expected("the end of the text") }
+        return program
+    }
+
+    /// A buffer's declaration; false where there is none.
+    private mutating func declareBuffer() throws -> Bool {
+        let number = program.buffers.count
+        let storage: Buffer.Storage
+        let declared: (name: String, type: TensorType)
+        if try text.take("input") {
+            storage = .input(try text.integer())
+            declared = try declaration(number)
+        } else if try text.take("output") {
+            storage = .output(try text.integer())
+            declared = try declaration(number)
+        } else if try text.take("arena") {
+            declared = try declaration(number)
+            try text.expect("at")
+            storage = .arena(offset: try text.dim())
+        } else if try text.take("constant") {
+            declared = try declaration(number)
+            try text.expect("=")
+            storage = .constant(try text.literal())
+        } else { return false }
+        program.buffers.append(Buffer(declared.name, declared.type, storage))
+        return true
+    }
+
+    private mutating func declaration(_ number: Int) throws -> (name: String, type: TensorType) {
+        let name = try newName(number, in: &buffers)
+        try text.expect(":")
+        return (name, try text.tensorType())
+    }
+
+    /// `@name`, or `@name#number` where the name is taken.
+    private mutating func newName(_ number: Int, in names: inout [String: Int]) throws -> String {
+        let start = text.token
+        try text.expect("@")
+        let name = try text.name("a name")
+        if try text.take("#") {
+            let written = try text.integer()
+            guard written == number else { throw text.error("this is number \(number), not \(written)", at: start) }
+            names[Self.key(name, number)] = number
+        } else if names.updateValue(number, forKey: name) != nil {
+            throw text.error("there is a `\(name)` already; name this one `\(name)#\(number)`", at: start)
+        }
+        return name
+    }
+
+    /// What a numbered name goes by; no name ends in a null and a number.
+    private static func key(_ name: String, _ number: Int) -> String { "\(name)\u{0}\(number)" }
+
+    private mutating func knownName(_ what: String, in names: [String: Int]) throws -> Int {
+        let start = text.token
+        try text.expect("@")
+        let name = try text.name("a name")
+        let key = try text.take("#") ? Self.key(name, try text.integer()) : name
+        guard let number = names[key] else { throw text.error("there is no \(what) `\(name)`", at: start) }
+        return number
+    }
+
+    /// A buffer that is declared.
+    mutating func buffer() throws -> Int { try knownName("buffer", in: buffers) }
+
+    private mutating func kernel() throws {
+        try text.advance()
+        let name = try newName(program.kernels.count, in: &kernels)
+        var kernel = Kernel(name: name, location: try text.location(), phases: [])
+        try text.expect("{")
+        while try text.take("parallel") {
+            let variable = try variable()
+            try text.expect("<")
+            let units = try text.dim()
+            try text.expect("work")
+            let work = try text.dim()
+            kernel.phases.append(Phase(variable: variable, units: units, work: work, body: try statements(depth: 0)))
+        }
+        try text.expect("}")
+        program.kernels.append(kernel)
+    }
+
+    private mutating func steps(depth: Int) throws -> [Step] {
+        guard depth < TextLimits.nesting else { throw text.error("steps nest at most \(TextLimits.nesting) deep") }
+        try text.expect("{")
+        var steps: [Step] = []
+        while !text.isAt("}") { steps.append(try step(depth: depth)) }
+        try text.advance()
+        return steps
+    }
+
+    private mutating func step(depth: Int) throws -> Step {
+        if try text.take("launch") { return .launch(try knownName("kernel", in: kernels)) }
+        if try text.take("copy") {
+            let source = try buffer()
+            try text.expect("to")
+            return .copy(from: source, to: try buffer())
+        }
+        if try text.take("check") {
+            let condition = try condition()
+            try text.expect("else")
+            return .check(condition, message: try text.string())
+        }
+        if try text.take("if") {
+            let condition = try buffer()
+            let then = try steps(depth: depth + 1)
+            try text.expect("else")
+            return .branch(condition: condition, then: then, otherwise: try steps(depth: depth + 1))
+        }
+        if try text.take("test") {
+            let test = try steps(depth: depth + 1)
+            try text.expect("while")
+            let condition = try buffer()
+            return .loop(test: test, condition: condition, body: try steps(depth: depth + 1))
+        }
+        throw text.expected("a step: `launch`, `copy`, `check`, `if` or `test`")
+    }
+}
