@@ -77,24 +77,26 @@ struct ProgramParser {
     }
 
     private mutating func declaration(_ number: Int) throws -> (name: String, type: TensorType) {
-        let name = try newName(number, in: &buffers)
+        let (name, key) = try newName(number, among: buffers)
+        buffers[key] = number
         try text.expect(":")
         return (name, try text.tensorType())
     }
 
     /// `@name`, or `@name#number` where the name is taken.
-    private mutating func newName(_ number: Int, in names: inout [String: Int]) throws -> String {
+    private mutating func newName(_ number: Int, among names: [String: Int]) throws -> (name: String, key: String) {
         let start = text.token
         try text.expect("@")
         let name = try text.name("a name")
         if try text.take("#") {
             let written = try text.integer()
             guard written == number else { throw text.error("this is number \(number), not \(written)", at: start) }
-            names[Self.key(name, number)] = number
-        } else if names.updateValue(number, forKey: name) != nil {
+            return (name, Self.key(name, number))
+        }
+        guard names[name] == nil else {
             throw text.error("there is a `\(name)` already; name this one `\(name)#\(number)`", at: start)
         }
-        return name
+        return (name, name)
     }
 
     /// What a numbered name goes by; no name ends in a null and a number.
@@ -114,7 +116,9 @@ struct ProgramParser {
 
     private mutating func kernel() throws {
         try text.advance()
-        let name = try newName(program.kernels.count, in: &kernels)
+        let number = program.kernels.count
+        let (name, key) = try newName(number, among: kernels)
+        kernels[key] = number
         var kernel = Kernel(name: name, location: try text.location(), phases: [])
         try text.expect("{")
         while try text.take("parallel") {
