@@ -61,14 +61,15 @@ extension Elementwise {
         form: { context in
             let dtype = context.attributes.dtype("dtype") ?? .i64
             let axis = context.attributes.int("axis")
-            return .elementwise(ScalarExpr([]) { _ in Elementwise.cast(ScalarArena().index(axis), to: dtype) })
+            let isNarrow = dtype == .f16 || dtype == .bf16
+            return .elementwise(ScalarExpr([]) { _ in
+                let position = ScalarArena().index(axis)
+                return (isNarrow ? position.converted(to: .f32) : position).converted(to: dtype)
+            })
         },
         pullback: { _ in [] },
         samples: { dtype in
             [OpSample([], ["dtype": .dtype(dtype), "shape": .dims([3, 4]), "axis": .int(1)]),
              OpSample([], ["dtype": .dtype(dtype), "shape": .dims([3, 4]), "axis": .int(0)])]
         })
-
-    /// The conversion by value, in nodes that every backend has.
-    static func cast(_ term: ScalarTerm, to dtype: DType) -> ScalarTerm { term.converted(to: dtype) }
 }
