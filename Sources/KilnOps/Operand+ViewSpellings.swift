@@ -92,7 +92,7 @@ extension Operand {
     /// The whole tensor repeated along each axis; more counts than axes add leading axes.
     public func tile(_ counts: Int..., file: StaticString = #fileID, line: UInt = #line) -> Self {
         let location = SourceLocation(file, line)
-        let counts = Array(repeating: 1, count: max(0, rank - counts.count)) + counts
+        let counts = Array(repeating: 1, count: Swift.max(0, rank - counts.count)) + counts
         let padded = Array(repeating: Dim.constant(1), count: counts.count - rank) + dims
         let wide = zip(counts, padded).flatMap { [Dim.constant($0), $1] }
         return reshaping(to: padded, at: location)
