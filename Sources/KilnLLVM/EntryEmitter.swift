@@ -1,0 +1,194 @@
+// The program's entry, `i32 NAME_entry(const kiln_call *)`: fills the frame and runs the steps on the calling thread.
+// Returns 0, or 1 + the number of the message of the check that failed.
+
+import CLLVM
+import KilnIR
+import KilnKernels
+
+/// The offsets of `kiln_call`'s fields, in slots of eight bytes.
+private enum CallField: Int {
+    case inputs, outputs, symbols, arena, pool, parallel, workers
+}
+
+struct EntryEmitter {
+    let module: Module
+    let program: Program
+    let target: Target
+    /// The texts of checks, without repetitions.
+    let messages: [String]
+    let function: LLVMValueRef
+    private let layout: FrameLayout
+    private let frame: LLVMValueRef
+    private let fields: [LLVMValueRef]
+    private let bases: [LLVMValueRef]
+    private let emitter: FunctionEmitter
+    /// Whether the memory of all inputs and outputs is aligned for vectors; nil where no task asks.
+    private let isAligned: LLVMValueRef?
+
+    static func name(_ program: Program) -> String { "\(program.name)_entry" }
+
+    /// Emits all of the function.
+    static func emit(_ module: Module, _ program: Program, _ target: Target, messages: [String]) throws -> LLVMValueRef {
+        let function = LLVMAddFunction(module.module, name(program), module.functionType(module.i32, [module.pointer]))!
+        LLVMSetVisibility(function, LLVMHiddenVisibility)
+        module.addTargetAttributes(target, to: function)
+        let entryBuilder = LLVMCreateBuilderInContext(module.context)!
+        defer { LLVMDisposeBuilder(entryBuilder) }
+        let block = module.block("entry", in: function)
+        LLVMPositionBuilderAtEnd(entryBuilder, block)
+        let start = module.block("start", in: function)
+        module.position(at: start)
+        let entry = try EntryEmitter(module, program, target, messages, function, entryBuilder, block)
+        try entry.run(program.steps)
+        LLVMBuildRet(module.builder, LLVMConstNull(module.i32))
+        LLVMBuildBr(entryBuilder, start)
+        return function
+    }
+
+    private init(_ module: Module, _ program: Program, _ target: Target, _ messages: [String], _ function: LLVMValueRef,
+                 _ entryBuilder: LLVMBuilderRef, _ block: LLVMBasicBlockRef) throws {
+        (self.module, self.program, self.target, self.messages, self.function) = (module, program, target, messages, function)
+        let layout = FrameLayout(program)
+        self.layout = layout
+        frame = LLVMBuildAlloca(entryBuilder, LLVMArrayType2(module.i64, UInt64(layout.count)), "frame")!
+        LLVMSetAlignment(frame, 64)
+        let call = LLVMGetParam(function, 0)!
+        func read(_ base: LLVMValueRef, _ slot: Int, _ type: LLVMTypeRef) -> LLVMValueRef {
+            var indices: [LLVMValueRef?] = [module.int64(slot)]
+            return LLVMBuildLoad2(entryBuilder, type, LLVMBuildGEP2(entryBuilder, module.i64, base, &indices, 1, ""), "")!
+        }
+        let fields = (0...CallField.workers.rawValue).map {
+            read(call, $0, $0 == CallField.workers.rawValue ? module.i64 : module.pointer)
+        }
+        self.fields = fields
+        let symbols = program.symbols.indices.map { read(fields[CallField.symbols.rawValue], $0, module.i64) }
+        let emitter = FunctionEmitter(module, function, entryBuilder: entryBuilder, entryBlock: block, symbol: { name in
+            guard let number = program.symbols.firstIndex(of: name) else {
+                throw InternalError("llvm", "the symbol \(name) is not the program's")
+            }
+            return symbols[number]
+        }, buffer: { _ in throw InternalError("llvm", "the entry reads no buffers") })
+        self.emitter = emitter
+        let arena = fields[CallField.arena.rawValue]
+        bases = try program.buffers.enumerated().map { number, buffer in
+            switch buffer.storage {
+            case .input(let i): read(fields[CallField.inputs.rawValue], i, module.pointer)
+            case .output(let i): read(fields[CallField.outputs.rawValue], i, module.pointer)
+            case .arena(let offset): module.offset(arena, module.i8, by: try emitter.scalar(offset))
+            case .constant(let literal): module.constantMemory("\(program.name)_c\(number)", literal)
+            }
+        }
+        let streams = program.kernels.contains { $0.phases.contains { $0.streams(in: program) } }
+        isAligned = streams ? Self.alignment(module, program, bases) : nil
+        try fillFrame(symbols)
+    }
+
+    private static func alignment(_ module: Module, _ program: Program, _ bases: [LLVMValueRef]) -> LLVMValueRef {
+        var bits = module.int64(0)
+        for (buffer, base) in zip(program.buffers, bases) where !buffer.isOwnMemory {
+            bits = module.or(bits, LLVMBuildPtrToInt(module.builder, base, module.i64, ""))
+        }
+        return module.compare(LLVMIntEQ, module.and(bits, module.int64(63)), module.int64(0))
+    }
+
+    private func fillFrame(_ symbols: [LLVMValueRef]) throws {
+        func write(_ slot: Int, _ value: LLVMValueRef) {
+            module.store(value, module.offset(frame, module.i64, by: module.int64(slot)), alignment: 8)
+        }
+        for (number, base) in bases.enumerated() { write(layout.slot(buffer: number), base) }
+        for (number, value) in symbols.enumerated() { write(layout.bufferCount + number, value) }
+        let arena = fields[CallField.arena.rawValue]
+        write(layout.workspace, module.offset(arena, module.i8, by: try emitter.scalar(program.arenaSize.roundedUp(to: 64))))
+        write(layout.workspaceStride, try emitter.scalar(program.workspaceSize.roundedUp(to: 64)))
+    }
+
+    // MARK: Steps
+
+    private func run(_ steps: [Step]) throws {
+        for step in steps { try run(step) }
+    }
+
+    private func run(_ step: Step) throws {
+        switch step {
+        case .launch(let number): try launch(number)
+        case .copy(let from, let to): try copy(from, to)
+        case .check(let condition, let message): try check(condition, message)
+        case .branch(let condition, let then, let otherwise):
+            let (yes, no, after) = (block("then"), block("else"), block("after"))
+            module.jump(if: truth(condition), yes, else: no)
+            for (block, body) in [(yes, then), (no, otherwise)] {
+                module.position(at: block)
+                try run(body)
+                module.jump(after)
+            }
+            module.position(at: after)
+        case .loop(let test, let condition, let body):
+            let (head, round, after) = (block("test"), block("round"), block("after"))
+            module.jump(head)
+            module.position(at: head)
+            try run(test)
+            module.jump(if: truth(condition), round, else: after)
+            module.position(at: round)
+            try run(body)
+            module.jump(head)
+            module.position(at: after)
+        }
+    }
+
+    private func block(_ name: String) -> LLVMBasicBlockRef { module.block(name, in: function) }
+
+    private func truth(_ buffer: Int) -> LLVMValueRef {
+        module.compare(LLVMIntNE, module.load(module.i8, bases[buffer], alignment: 1), LLVMConstNull(module.i8))
+    }
+
+    private func copy(_ from: Int, _ to: Int) throws {
+        let size = try emitter.scalar(program.buffers[from].type.byteCount)
+        LLVMBuildMemCpy(module.builder, bases[to], 1, bases[from], 1, size)
+    }
+
+    private func check(_ condition: IndexCondition, _ message: String) throws {
+        let value = emitter.emitted(try emitter.predicate([condition])).value
+        let (failed, passed) = (block("failed"), block("passed"))
+        module.jump(if: value, passed, else: failed)
+        module.position(at: failed)
+        LLVMBuildRet(module.builder, module.integer(module.i32, 1 + (messages.firstIndex(of: message) ?? 0)))
+        module.position(at: passed)
+    }
+
+    private func launch(_ number: Int) throws {
+        guard program.kernels.indices.contains(number) else { throw InternalError("llvm", "kernel \(number) does not exist") }
+        let type = TaskEmitter.type(module)
+        for (phase, content) in program.kernels[number].phases.enumerated() {
+            var task = reference(number, phase, .any)
+            if content.streams(in: program), let isAligned {
+                task = module.select(isAligned, reference(number, phase, .aligned), task)
+            }
+            if content.units == 1 {
+                _ = module.call(task, type, [frame, module.int64(0), module.int64(1), module.int64(0)])
+                continue
+            }
+            let parallelType = module.functionType(module.void, [module.pointer, module.pointer, module.pointer, module.i64, module.i64])
+            _ = module.call(fields[CallField.parallel.rawValue], parallelType,
+                            [fields[CallField.pool.rawValue], task, frame, try emitter.scalar(content.units), try emitter.scalar(content.work)])
+        }
+    }
+
+    private func reference(_ kernel: Int, _ phase: Int, _ variant: TaskVariant) -> LLVMValueRef {
+        module.external(TaskEmitter.name(program, kernel: kernel, phase: phase, variant), TaskEmitter.type(module), hidden: true)
+    }
+}
+
+extension Module {
+    /// A literal as constant memory, aligned for vectors.
+    func constantMemory(_ name: String, _ literal: Literal) -> LLVMValueRef {
+        let bytes = literal.bytes.withUnsafeBytes { raw in
+            LLVMConstStringInContext2(context, raw.baseAddress?.assumingMemoryBound(to: CChar.self), raw.count, 1)!
+        }
+        let memory = LLVMAddGlobal(module, LLVMTypeOf(bytes), name)!
+        LLVMSetInitializer(memory, bytes)
+        LLVMSetGlobalConstant(memory, 1)
+        LLVMSetLinkage(memory, LLVMInternalLinkage)
+        LLVMSetAlignment(memory, 64)
+        return memory
+    }
+}

@@ -1,0 +1,158 @@
+// Statements: definitions, loops (rotated, so that LICM can move code out of them), lanes and branches.
+
+import CLLVM
+import KilnIR
+import KilnKernels
+
+extension FunctionEmitter {
+    func emit(_ statements: [Statement]) throws {
+        for statement in statements { try emit(statement) }
+    }
+
+    private func emit(_ statement: Statement) throws {
+        switch statement {
+        case .local(let local): try declare(local)
+        case .define(let number, let instruction): values[number] = try evaluate(instruction)
+        case .bind(let variable, let number): bind(variable, try value(number))
+        case .store(let access, let number, let streaming): try store(access, try value(number), streaming: streaming)
+        case .loop(let loop): try emit(loop)
+        case .lanes(let variable, let width, let count, let body): try emitLanes(variable, width, count, body)
+        case .branch(let conditions, let then, let otherwise): try emitBranch(conditions, then, otherwise)
+        }
+    }
+
+    func evaluate(_ instruction: Instruction) throws -> Emitted {
+        switch instruction {
+        case .constant(let scalar, let dtype): return Emitted(value: module.constant(scalar, dtype), dtype: dtype, lanes: 0)
+        case .position(let dim):
+            let index = try lower(dim)
+            if index.isUniform { return Emitted(value: scalar(index), dtype: .i64, lanes: 0) }
+            return Emitted(value: vector(index), dtype: .i64, lanes: lanes!.width)
+        case .load(let access, let fill): return try load(access, fill: fill)
+        case .apply(let function, let operands, let dtype):
+            return try apply(function, try operands.map { try value($0) }, as: dtype)
+        case .holds(let conditions): return emitted(try predicate(conditions))
+        case .reduceLanes(let kind, let memory, let address, let width):
+            return try reduceLanes(kind, memory, address: address, width: width)
+        }
+    }
+
+    private func bind(_ variable: Int, _ value: Emitted) {
+        intervals[variable] = nil
+        divisors[variable] = nil
+        if value.lanes > 0 { variables[variable] = .varying(value.value) } else if let known = module.knownInteger(value.value) {
+            variables[variable] = .constant(known)
+        } else { variables[variable] = .uniform(value.value, depth: depth) }
+    }
+
+    private func declare(_ local: Local) throws {
+        switch local.storage {
+        case .stack:
+            let size = try lower(local.count)
+            guard size.isConstant, size.constant >= 0, size.constant <= 1 << 20 else {
+                throw InternalError("llvm", "local \(local.id) on the stack has no constant, small size: \(local.count)")
+            }
+            let base = stackMemory(module.memoryType(local.dtype), count: size.constant, alignment: 64)
+            locals[local.id] = Place(base: base, dtype: local.dtype, alignment: 64, stackCount: size.constant)
+        case .workspace(let offset):
+            guard var place = workspace else { throw InternalError("llvm", "a workspace local outside a task") }
+            place.base = module.offset(place.base, module.i8, by: try scalar(offset))
+            place.dtype = local.dtype
+            locals[local.id] = place
+        }
+    }
+
+    // MARK: Loops
+
+    private func emit(_ loop: Loop) throws {
+        guard loop.step > 0 else { throw InternalError("llvm", "a loop's step is \(loop.step)") }
+        let (lower, upper) = (try lower(loop.lower), try lower(loop.upper))
+        guard lower.isUniform, upper.isUniform else { throw InternalError("llvm", "a loop's bounds depend on the lane") }
+        if lower.isConstant, upper.isConstant {
+            if lower.constant >= upper.constant { return }
+            if loop.kind == .unrolled || lower.constant + loop.step >= upper.constant {
+                for value in stride(from: lower.constant, to: upper.constant, by: loop.step) {
+                    variables[loop.variable] = .constant(value)
+                    try emit(loop.body)
+                }
+                return
+            }
+        } else if loop.kind == .unrolled { throw InternalError("llvm", "an unrolled loop's bounds are not constant") }
+        let bounds = Interval(low: interval(loop.lower).low, high: interval(loop.upper).high.map { $0 - 1 })
+        intervals[loop.variable] = bounds
+        divisors[loop.variable] = Int.gcd(divisor(loop.lower), loop.step)
+        let isCertain = lower.isConstant && upper.isConstant || isLess(loop.lower, loop.upper)
+        try serialLoop(variable: loop.variable, from: scalar(lower), to: scalar(upper), step: loop.step, isCertain: isCertain) {
+            try self.emit(loop.body)
+        }
+    }
+
+    /// Whether the loop runs at least once for certain.
+    private func isLess(_ lower: Dim, _ upper: Dim) -> Bool { (interval(upper - lower).low ?? 0) > 0 }
+
+    /// `do { body } while (next < upper)`, behind a test of its own where it may not run at all.
+    func serialLoop(variable: Int, from lower: LLVMValueRef, to upper: LLVMValueRef, step: Int, isCertain: Bool,
+                    body: () throws -> Void) throws {
+        let (head, exit) = (module.block("loop", in: function), module.block("done", in: function))
+        let before = module.currentBlock
+        if isCertain { module.jump(head) } else { module.jump(if: module.compare(LLVMIntSLT, lower, upper), head, else: exit) }
+        module.position(at: head)
+        let counter = module.phi(module.i64, [(lower, before)])
+        depth += 1
+        variables[variable] = .uniform(counter, depth: depth)
+        try body()
+        depth -= 1
+        let next = module.indexAdd(counter, module.int64(step))
+        let latch = module.currentBlock
+        module.jump(if: module.compare(LLVMIntSLT, next, upper), head, else: exit)
+        module.addIncoming(counter, [(next, latch)])
+        module.position(at: exit)
+        variables[variable] = nil
+    }
+
+    // MARK: Lanes and branches
+
+    private func emitLanes(_ variable: Int, _ width: Int, _ count: Dim, _ body: [Statement]) throws {
+        guard lanes == nil else { throw InternalError("llvm", "lanes inside lanes") }
+        guard width > 0, width & (width - 1) == 0 else { throw InternalError("llvm", "\(width) lanes: not a power of two") }
+        let number = try lower(count)
+        guard number.isUniform else { throw InternalError("llvm", "the count of lanes depends on the lane") }
+        if number.isConstant, number.constant <= 0 { return }
+        let mask = try activeMask(count: count, width: width)
+        variables[variable] = .lane
+        intervals[variable] = Interval(low: 0, high: width - 1)
+        divisors[variable] = 1
+        lanes = Lanes(variable: variable, width: width, mask: mask)
+        defer {
+            lanes = nil
+            variables[variable] = nil
+        }
+        guard !number.isConstant, (interval(count).low ?? 0) < 1 else { return try emit(body) }
+        try guarded(by: module.compare(LLVMIntSGT, scalar(number), module.int64(0))) { try self.emit(body) }
+    }
+
+    private func guarded(by condition: LLVMValueRef, _ body: () throws -> Void) throws {
+        let (then, after) = (module.block("then", in: function), module.block("after", in: function))
+        module.jump(if: condition, then, else: after)
+        module.position(at: then)
+        try body()
+        module.jump(after)
+        module.position(at: after)
+    }
+
+    private func emitBranch(_ conditions: [IndexCondition], _ then: [Statement], _ otherwise: [Statement]) throws {
+        guard lanes == nil else { throw InternalError("llvm", "a branch inside lanes") }
+        let predicate = try predicate(conditions)
+        if predicate.isAlways { return try emit(then) }
+        guard let condition = predicate.uniform, !predicate.isNever else { return try emit(otherwise) }
+        let (yes, no, after) = (module.block("then", in: function), module.block("else", in: function),
+                                module.block("after", in: function))
+        module.jump(if: condition, yes, else: no)
+        for (block, body) in [(yes, then), (no, otherwise)] {
+            module.position(at: block)
+            try emit(body)
+            module.jump(after)
+        }
+        module.position(at: after)
+    }
+}

@@ -1,0 +1,54 @@
+// Machine code into this process, through LLVM's ORC; the code is there as long as the object.
+
+import CLLVM
+import KilnIR
+
+/// A program's code in this process. Release it only when no call of the program is running.
+public final class JITCode: @unchecked Sendable {
+    // Never changed after init, and LLVM's disposal happens once, in deinit.
+    private let jit: LLVMOrcLLJITRef
+    /// The program's table, a `kiln_program_info`; valid as long as this object.
+    public let infoPointer: UnsafeRawPointer
+
+    /// Links the objects into memory. Functions of libm and libc are this process's.
+    /// - Throws: `InternalError` where a symbol is missing.
+    public init(_ code: ObjectCode) throws {
+        Machine.initializeTargets()
+        var created: LLVMOrcLLJITRef?
+        if let error = LLVMOrcCreateLLJIT(&created, nil) { throw InternalError("jit", error.takeMessage()) }
+        guard let created else { throw InternalError("jit", "no JIT") }
+        do {
+            infoPointer = try Self.load(code, into: created)
+        } catch {
+            Self.dispose(created)
+            throw error
+        }
+        jit = created
+    }
+
+    deinit { Self.dispose(jit) }
+
+    private static func dispose(_ jit: LLVMOrcLLJITRef) {
+        if let error = LLVMOrcDisposeLLJIT(jit) { LLVMConsumeError(error) }
+    }
+
+    private static func load(_ code: ObjectCode, into jit: LLVMOrcLLJITRef) throws -> UnsafeRawPointer {
+        let library = LLVMOrcLLJITGetMainJITDylib(jit)
+        var process: LLVMOrcDefinitionGeneratorRef?
+        if let error = LLVMOrcCreateDynamicLibrarySearchGeneratorForProcess(&process, LLVMOrcLLJITGetGlobalPrefix(jit), nil, nil) {
+            throw InternalError("jit", error.takeMessage())
+        }
+        LLVMOrcJITDylibAddGenerator(library, process)
+        for (number, object) in code.objects.enumerated() {
+            let buffer = object.withUnsafeBytes {
+                LLVMCreateMemoryBufferWithMemoryRangeCopy($0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count,
+                                                          "\(code.name).\(number)")
+            }
+            if let error = LLVMOrcLLJITAddObjectFile(jit, library, buffer) { throw InternalError("jit", error.takeMessage()) }
+        }
+        var address: LLVMOrcExecutorAddress = 0
+        if let error = LLVMOrcLLJITLookup(jit, &address, "\(code.name)_program") { throw InternalError("jit", error.takeMessage()) }
+        guard let pointer = UnsafeRawPointer(bitPattern: UInt(address)) else { throw InternalError("jit", "the table is at null") }
+        return pointer
+    }
+}

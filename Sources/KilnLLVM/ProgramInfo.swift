@@ -1,0 +1,136 @@
+// The program's table, `NAME_program`, laid out word for word as kiln_program_info in Runtime/include/kiln_abi.h,
+// with the function that gives the size of the arena.
+
+import CLLVM
+import KilnIR
+import KilnKernels
+
+/// The version of kiln_abi.h that the tables here follow.
+let abiVersion = 1
+
+struct ProgramInfoEmitter {
+    let module: Module
+    let program: Program
+    let target: Target
+
+    static func name(_ program: Program) -> String { "\(program.name)_program" }
+
+    func emit(entry: LLVMValueRef, messages: [String]) throws {
+        let inputs = try arguments { if case .input(let i) = $0 { i } else { nil } }
+        let outputs = try arguments { if case .output(let i) = $0 { i } else { nil } }
+        let arenaSize = try ArenaSizeEmitter(module: module, program: program, target: target).emit()
+        let fields: [LLVMValueRef] = [
+            module.integer(module.i32, abiVersion), module.integer(module.i32, 0), text(program.name),
+            module.int64(program.symbols.count), table("symbols", program.symbols.map(text)),
+            module.int64(inputs.count), try types("inputs", inputs),
+            module.int64(outputs.count), try types("outputs", outputs),
+            arenaSize, entry,
+            module.int64(messages.count), table("messages", messages.map(text)),
+        ]
+        let info = global(Self.name(program), structure(fields))
+        LLVMSetLinkage(info, LLVMExternalLinkage)
+        LLVMSetVisibility(info, LLVMHiddenVisibility)
+    }
+
+    /// The buffers that are arguments of a kind, by their numbers, which must run from 0 without gaps.
+    private func arguments(_ number: (Buffer.Storage) -> Int?) throws -> [Buffer] {
+        let numbered = program.buffers.compactMap { buffer in number(buffer.storage).map { (number: $0, buffer: buffer) } }
+        let sorted = numbered.sorted { $0.number < $1.number }
+        guard sorted.enumerated().allSatisfy({ $0.offset == $0.element.number }) else {
+            throw InternalError("llvm", "the numbers of inputs or outputs are not 0, 1, …: \(sorted.map(\.number))")
+        }
+        return sorted.map(\.buffer)
+    }
+
+    // MARK: Tables
+
+    private func types(_ name: String, _ buffers: [Buffer]) throws -> LLVMValueRef {
+        table(name, try buffers.map { buffer in
+            let dims = try buffer.type.shape.map(dim)
+            return structure([text(buffer.name), module.integer(module.i32, Int(buffer.type.dtype.rawValue)),
+                              module.integer(module.i32, buffer.type.rank), table("dims", dims)])
+        })
+    }
+
+    private func dim(_ dim: Dim) throws -> LLVMValueRef {
+        let code = try DimCode(dim, symbols: program.symbols)
+        return structure([table("code", code.words.map(module.int64)), module.int64(code.words.count / 2), text(dim.description)])
+    }
+
+    private func structure(_ fields: [LLVMValueRef]) -> LLVMValueRef {
+        var list: [LLVMValueRef?] = fields
+        return LLVMConstStructInContext(module.context, &list, UInt32(list.count), 0)
+    }
+
+    private func table(_ name: String, _ elements: [LLVMValueRef]) -> LLVMValueRef {
+        guard let first = elements.first else { return LLVMConstNull(module.pointer) }
+        var list: [LLVMValueRef?] = elements
+        return global("\(program.name)_\(name)", LLVMConstArray2(LLVMTypeOf(first), &list, UInt64(list.count)))
+    }
+
+    private func text(_ string: String) -> LLVMValueRef {
+        let bytes = LLVMConstStringInContext2(module.context, string, string.utf8.count, 0)!
+        let memory = global("\(program.name)_text", bytes)
+        LLVMSetUnnamedAddress(memory, LLVMGlobalUnnamedAddr)
+        return memory
+    }
+
+    private func global(_ name: String, _ value: LLVMValueRef) -> LLVMValueRef {
+        let memory = LLVMAddGlobal(module.module, LLVMTypeOf(value), name)!
+        LLVMSetInitializer(memory, value)
+        LLVMSetGlobalConstant(memory, 1)
+        LLVMSetLinkage(memory, LLVMInternalLinkage)
+        return memory
+    }
+}
+
+/// A dimension as the postfix program that the runtime evaluates.
+struct DimCode {
+    private enum Opcode: Int {
+        case constant, symbol, add, subtract, multiply, floorDivide, modulo, maximum, minimum
+    }
+    private(set) var words: [Int] = []
+    private let symbols: [String]
+
+    init(_ dim: Dim, symbols: [String]) throws {
+        self.symbols = symbols
+        try append(dim)
+    }
+
+    private mutating func emit(_ opcode: Opcode, _ operand: Int = 0) { words += [opcode.rawValue, operand] }
+
+    private mutating func append(_ dim: Dim) throws {
+        guard !dim.terms.isEmpty else { return emit(.constant, 0) }
+        for (position, term) in dim.terms.enumerated() {
+            var isFirst = true
+            if term.coefficient != 1 || term.atoms.isEmpty {
+                emit(.constant, term.coefficient)
+                isFirst = false
+            }
+            for atom in term.atoms {
+                try append(atom)
+                if !isFirst { emit(.multiply) }
+                isFirst = false
+            }
+            if position > 0 { emit(.add) }
+        }
+    }
+
+    private mutating func append(_ atom: DimAtom) throws {
+        switch atom {
+        case .symbol(let name):
+            guard let number = symbols.firstIndex(of: name) else { throw InternalError("llvm", "\(name) is no symbol of the program") }
+            emit(.symbol, number)
+        case .index(let i): throw InternalError("llvm", "a shape depends on the index d\(i)")
+        case .floorDivide(let a, let b): try append(a, b, .floorDivide)
+        case .maximum(let a, let b): try append(a, b, .maximum)
+        case .minimum(let a, let b): try append(a, b, .minimum)
+        }
+    }
+
+    private mutating func append(_ a: Dim, _ b: Dim, _ opcode: Opcode) throws {
+        try append(a)
+        try append(b)
+        emit(opcode)
+    }
+}

@@ -1,0 +1,157 @@
+// One phase of a kernel to a function `void task(void *frame, i64 begin, i64 end, i64 worker)`.
+// The frame holds, as the entry filled it in: a base for each buffer, the symbols, the workspace's base and each worker's share.
+
+import CLLVM
+import KilnIR
+import KilnKernels
+
+/// Where things are in a program's frame, in slots of eight bytes.
+struct FrameLayout {
+    let bufferCount: Int
+    let symbols: [String: Int]
+
+    init(_ program: Program) {
+        bufferCount = program.buffers.count
+        symbols = Dictionary(program.symbols.enumerated().map { ($0.element, program.buffers.count + $0.offset) }, uniquingKeysWith: { a, _ in a })
+    }
+
+    func slot(buffer: Int) -> Int { buffer }
+    var workspace: Int { bufferCount + symbols.count }
+    var workspaceStride: Int { workspace + 1 }
+    var count: Int { workspace + 2 }
+}
+
+/// The variants of a task: `streaming` takes the bases of inputs and outputs to be aligned for vectors.
+enum TaskVariant: String {
+    case any = ""
+    case aligned = "_aligned"
+}
+
+struct TaskEmitter {
+    let module: Module
+    let program: Program
+    let target: Target
+    let maths: MathsTable
+
+    static func name(_ program: Program, kernel: Int, phase: Int, _ variant: TaskVariant = .any) -> String {
+        let words = program.kernels[kernel].name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" }
+        return "\(program.name)_k\(kernel)_\(String(words.prefix(60)))_p\(phase)\(variant.rawValue)"
+    }
+
+    static func type(_ module: Module) -> LLVMTypeRef {
+        module.functionType(module.void, [module.pointer, module.i64, module.i64, module.i64])
+    }
+
+    func emit(kernel: Int, phase number: Int, _ variant: TaskVariant) throws {
+        let phase = program.kernels[kernel].phases[number]
+        let name = Self.name(program, kernel: kernel, phase: number, variant)
+        let function = LLVMAddFunction(module.module, name, Self.type(module))!
+        LLVMSetVisibility(function, LLVMHiddenVisibility)
+        module.addTargetAttributes(target, to: function)
+        for attribute in ["noalias", "nocapture", "readonly"] { module.addAttribute(attribute, to: function, parameter: 0) }
+
+        let entry = module.block("entry", in: function)
+        let entryBuilder = LLVMCreateBuilderInContext(module.context)!
+        defer { LLVMDisposeBuilder(entryBuilder) }
+        LLVMPositionBuilderAtEnd(entryBuilder, entry)
+        let frame = FrameReader(module: module, builder: entryBuilder, frame: LLVMGetParam(function, 0), layout: FrameLayout(program))
+        let scopes = AliasScopes(module, name: name, buffers: phase.buffersUsed)
+        let program = program
+        let emitter = FunctionEmitter(module, function, maths: maths, entryBuilder: entryBuilder, entryBlock: entry,
+            symbol: { try frame.symbol($0) },
+            buffer: { number in
+                guard program.buffers.indices.contains(number) else { throw InternalError("llvm", "buffer \(number) does not exist") }
+                let buffer = program.buffers[number]
+                var place = Place(base: frame.pointer(buffer: number), dtype: buffer.type.dtype,
+                                  alignment: buffer.isOwnMemory || variant == .aligned ? 64 : buffer.type.dtype.byteCount)
+                (place.scope, place.otherScopes) = scopes.nodes(number)
+                if case .constant(let literal) = buffer.storage, literal.count == 1 { place.value = literal[0] }
+                return place
+            })
+        emitter.workspace = phase.usesWorkspace ? workspace(frame, LLVMGetParam(function, 3), scopes) : nil
+        let start = module.block("units", in: function)
+        module.position(at: start)
+        try emitUnits(phase, emitter, function)
+        LLVMBuildRetVoid(module.builder)
+        LLVMBuildBr(entryBuilder, start)
+    }
+
+    private func emitUnits(_ phase: Phase, _ emitter: FunctionEmitter, _ function: LLVMValueRef) throws {
+        emitter.intervals[phase.variable] = Interval(low: 0, high: emitter.interval(phase.units).high.map { $0 - 1 })
+        emitter.divisors[phase.variable] = 1
+        if phase.units.constant == 1 {
+            emitter.variables[phase.variable] = .constant(0)
+            return try emitter.emit(phase.body)
+        }
+        try emitter.serialLoop(variable: phase.variable, from: LLVMGetParam(function, 1), to: LLVMGetParam(function, 2), step: 1,
+                               isCertain: false) { try emitter.emit(phase.body) }
+    }
+
+    private func workspace(_ frame: FrameReader, _ worker: LLVMValueRef, _ scopes: AliasScopes) -> Place {
+        let offset = LLVMBuildNSWMul(frame.builder, frame.workspaceStride, worker, "")
+        var indices: [LLVMValueRef?] = [offset]
+        let base = LLVMBuildGEP2(frame.builder, module.i8, frame.workspace, &indices, 1, "")!
+        var place = Place(base: base, dtype: .u8, alignment: 64)
+        (place.scope, place.otherScopes) = scopes.nodes(AliasScopes.workspace)
+        return place
+    }
+}
+
+/// Reads a task's frame in its entry block.
+struct FrameReader {
+    let module: Module
+    let builder: LLVMBuilderRef
+    let frame: LLVMValueRef
+    let layout: FrameLayout
+
+    private func read(_ slot: Int, _ type: LLVMTypeRef) -> LLVMValueRef {
+        var indices: [LLVMValueRef?] = [module.int64(slot)]
+        let address = LLVMBuildGEP2(builder, module.i64, frame, &indices, 1, "")
+        let value = LLVMBuildLoad2(builder, type, address, "")!
+        module.setMetadata("invariant.load", module.metadata([LLVMMetadataRef]()), on: value)
+        return value
+    }
+
+    func pointer(buffer: Int) -> LLVMValueRef { read(layout.slot(buffer: buffer), module.pointer) }
+    var workspace: LLVMValueRef { read(layout.workspace, module.pointer) }
+    var workspaceStride: LLVMValueRef { read(layout.workspaceStride, module.i64) }
+    func symbol(_ name: String) throws -> LLVMValueRef {
+        guard let slot = layout.symbols[name] else { throw InternalError("llvm", "the symbol \(name) is not the program's") }
+        return read(slot, module.i64)
+    }
+}
+
+/// Metadata that says that a task's buffers do not overlap.
+struct AliasScopes {
+    static let workspace = -1
+    private var scopes: [Int: LLVMMetadataRef] = [:]
+    private var others: [Int: LLVMMetadataRef] = [:]
+
+    init(_ module: Module, name: String, buffers: Set<Int>) {
+        let numbers = buffers.sorted() + [Self.workspace]
+        let domain = module.metadata([module.metadata(name)])
+        for number in numbers { scopes[number] = module.metadata([module.metadata("\(name).\(number)"), domain]) }
+        for number in numbers { others[number] = module.metadata(numbers.filter { $0 != number }.map { scopes[$0]! }) }
+    }
+
+    func nodes(_ number: Int) -> (LLVMMetadataRef?, LLVMMetadataRef?) { (scopes[number], others[number]) }
+}
+
+extension Module {
+    func addTargetAttributes(_ target: Target, to function: LLVMValueRef) {
+        addAttribute("nounwind", to: function)
+        addAttribute("target-cpu", target.processor, to: function)
+        addAttribute("target-features", target.features, to: function)
+        addAttribute("prefer-vector-width", String(target.vectorBytes * 8), to: function)
+    }
+}
+
+extension Buffer {
+    /// Whether the compiler places the memory itself, 64-byte aligned.
+    var isOwnMemory: Bool {
+        switch storage {
+        case .input, .output: false
+        case .arena, .constant: true
+        }
+    }
+}
