@@ -1,0 +1,244 @@
+// Writes what computes one element of a value: elementwise ops and views are followed back to memory, inlined on the way.
+// Indices are over logical variables with known ranges; what loops make of those is put in when an address is written.
+
+import KilnIR
+import KilnPasses
+
+/// Where a value's elements are in memory.
+struct Place: Hashable {
+    var memory: Memory
+    var strides: [Dim]
+    var offset: Dim = 0
+    var dtype: DType
+
+    func address(_ indices: [Dim]) -> Dim { zip(indices, strides).reduce(offset) { $0 + $1.0 * $1.1 } }
+}
+
+/// Lowers elements of the values of one group.
+final class ElementLowering {
+    let graph: Graph
+    let table: FormTable
+    let writer: KernelWriter
+    /// Values that are in memory.
+    var places: [ValueID: Place]
+    /// Values that the kernel has at hand for the element it works on, such as a finished reduction.
+    var current: [ValueID: ValueNumber] = [:]
+    /// The same, found anew in each place where it is used.
+    var currentLoads: [ValueID: () -> ValueNumber] = [:]
+    /// Values kept from an earlier pass over the same elements, with the position at which the current one is.
+    var kept: [ValueID: (place: Place, position: Dim)] = [:]
+    /// The sizes of the logical variables.
+    var ranges = IndexRanges([:])
+    /// What a logical variable is in terms of other logical variables, after axes were merged.
+    var aliases: [Int: Dim] = [:]
+    /// What a logical variable is in terms of loops.
+    var substitution: [Int: Dim] = [:]
+    /// Called with every address and condition as it is over logical variables, before substitution.
+    var observer: ((Dim) -> Void)?
+
+    init(graph: Graph, table: FormTable, writer: KernelWriter, places: [ValueID: Place]) {
+        self.graph = graph
+        self.table = table
+        self.writer = writer
+        self.places = places
+    }
+
+    /// A logical variable of the given size.
+    func makeVariable(size: Dim) -> Dim {
+        let id = writer.makeVariable()
+        ranges.sizes[id] = size
+        return .index(id)
+    }
+
+    func setVariable(_ variable: Dim, to expression: Dim) {
+        guard let id = variable.indices.first else { return }
+        substitution[id] = expression
+    }
+
+    /// An index over loops' variables.
+    func physical(_ dim: Dim) -> Dim {
+        observer?(dim)
+        var logical = dim
+        // An alias may name a variable that was merged once more.
+        while !aliases.isEmpty, logical.indices.contains(where: { aliases[$0] != nil }) {
+            logical = logical.substituting(ranges: ranges) { if case .index(let i) = $0 { self.aliases[i] } else { nil } }
+        }
+        return logical.substituting { if case .index(let i) = $0 { self.substitution[i] } else { nil } }
+    }
+
+    private func physical(_ conditions: [IndexCondition]) -> [IndexCondition] { conditions.map { $0.mapping(physical) } }
+
+    /// The element of a value at the given indices, computed only where the conditions hold.
+    func element(_ value: ValueID, _ indices: [Dim], where conditions: [IndexCondition] = []) throws -> ValueNumber {
+        if let number = current[value] { return number }
+        if let load = currentLoads[value] { return load() }
+        if let (place, position) = kept[value] { return writer.load(place.memory, physical(position), place.dtype) }
+        let key = KernelWriter.ElementKey(value: value, indices: indices, conditions: conditions)
+        if let number = writer.element(key) { return number }
+        let number = try compute(value, indices, conditions)
+        writer.remember(key, number)
+        return number
+    }
+
+    func load(_ place: Place, _ indices: [Dim], where conditions: [IndexCondition] = [], fill: Scalar = 0) -> ValueNumber {
+        writer.load(place.memory, physical(place.address(indices)), place.dtype, where: physical(conditions), fill: fill)
+    }
+
+    private func compute(_ value: ValueID, _ indices: [Dim], _ conditions: [IndexCondition]) throws -> ValueNumber {
+        if let place = places[value] { return load(place, indices, where: conditions) }
+        guard let position = table.definitions[value] else {
+            throw InternalError("schedule", "value %\(value) is neither in memory nor computed", context: graph.name)
+        }
+        let operands = graph.operations[position].operands
+        let dtype = graph.type(of: value).dtype
+        switch table.forms[position] {
+        case .elementwise(let expression):
+            return try instantiate(expression, indices) { try self.element(operands[$0], indices, where: conditions) }
+        case .view(let map): return try view(map, operands, dtype, indices, conditions)
+        case .gather(let coordinates): return try gather(coordinates, operands, indices, conditions)
+        case .constant(let literal) where literal.count == 1: return writer.constant(literal[0], dtype)
+        case .reduce(let kind, let axes): return try writtenOut(kind, axes, operands[0], indices, conditions, dtype)
+        case .contract(let contraction): return try writtenOut(contraction, operands, indices, conditions, dtype)
+        default:
+            throw InternalError("schedule", "\(graph.operations[position].op.name) can't be computed element by element", context: graph.name)
+        }
+    }
+
+    /// Writes an expression's nodes with the given arguments.
+    func instantiate(_ expression: ScalarExpr, _ indices: [Dim], _ argument: (Int) throws -> ValueNumber) throws -> ValueNumber {
+        var numbers = [ValueNumber](repeating: 0, count: expression.nodes.count)
+        for (position, node) in expression.nodes.enumerated() {
+            let dtype = expression.dtypes[position]
+            switch node {
+            case .argument(let i): numbers[position] = try argument(i)
+            case .constant(let scalar): numbers[position] = writer.constant(scalar, dtype)
+            case .index(let axis): numbers[position] = writer.position(physical(indices[axis]))
+            case .apply(let function, let arguments): numbers[position] = writer.apply(function, arguments.map { numbers[$0] }, dtype)
+            }
+        }
+        return numbers[expression.result]
+    }
+
+    private func view(_ map: IndexMap, _ operands: [ValueID], _ dtype: DType, _ indices: [Dim], _ outer: [IndexCondition]) throws -> ValueNumber {
+        var result: ValueNumber?
+        for piece in map.pieces.reversed() {
+            var conditions: [IndexCondition] = []
+            var isNever = false
+            for condition in piece.conditions.map({ $0.mapping { $0.substituting(indices: indices, ranges: self.ranges) } }) {
+                switch decide(condition) {
+                case true?: continue
+                case false?: isNever = true
+                case nil: conditions.append(condition)
+                }
+            }
+            if isNever { continue }
+            let source = piece.indices.map { $0.substituting(indices: indices, ranges: ranges) }
+            let operand = operands[piece.operand]
+            if conditions.isEmpty {
+                result = try element(operand, source, where: outer)
+                continue
+            }
+            let needed = conditions.filter { !outer.contains($0) }
+            if result == nil, let place = places[operand], current[operand] == nil {
+                result = load(place, source, where: outer + needed, fill: map.fill)
+                continue
+            }
+            let inner = try element(operand, source, where: outer + needed)
+            let otherwise = result ?? writer.constant(map.fill, dtype)
+            let holds = writer.define(.holds(physical(conditions)), .bool)
+            result = writer.apply(.select, holds, inner, otherwise)
+        }
+        return result ?? writer.constant(map.fill, dtype)
+    }
+
+    /// Whether a condition holds for all indices in range, for none, or depends.
+    func decide(_ condition: IndexCondition) -> Bool? {
+        switch condition {
+        case .isNonNegative(let dim):
+            if let least = ranges.bound(dim, upper: false), IndexRanges.isNonNegative(least) { return true }
+            if let most = ranges.bound(dim, upper: true), IndexRanges.isNonNegative(-most - 1) { return false }
+            return nil
+        case .isZero(let dim):
+            if let c = dim.constant { return c == 0 }
+            return nil
+        }
+    }
+
+    private func gather(_ coordinates: [Coordinate], _ operands: [ValueID], _ indices: [Dim], _ conditions: [IndexCondition]) throws -> ValueNumber {
+        let source = graph.type(of: operands[0])
+        let position = try coordinates.enumerated().map { axis, coordinate -> Dim in
+            switch coordinate {
+            case .affine(let dim): return dim.substituting(indices: indices, ranges: ranges)
+            case .lookup(let operand, let at):
+                let at = at.map { $0.substituting(indices: indices, ranges: ranges) }
+                let raw = writer.convert(try element(operands[operand], at, where: conditions), to: .i64)
+                let wrapped = wrapNegative(raw, size: source.shape[axis])
+                let top = writer.position(physical(source.shape[axis] - 1))
+                let clamped = writer.apply(.maximum, writer.apply(.minimum, wrapped, top), writer.constant(0, .i64))
+                let variable = writer.bind(value: clamped)
+                ranges.sizes[variable.indices.first!] = source.shape[axis]
+                return variable
+            }
+        }
+        return try element(operands[0], position, where: conditions)
+    }
+
+    /// A negative number counts from the end.
+    func wrapNegative(_ raw: ValueNumber, size: Dim) -> ValueNumber {
+        let negative = writer.apply(.less, raw, writer.constant(0, .i64))
+        return writer.apply(.select, negative, writer.apply(.add, raw, writer.position(physical(size))), raw)
+    }
+
+    private func writtenOut(_ kind: ReductionKind, _ axes: [Int], _ operand: ValueID, _ indices: [Dim], _ conditions: [IndexCondition],
+                            _ dtype: DType) throws -> ValueNumber {
+        let type = graph.type(of: operand)
+        let sizes = try axes.map { try constantSize(type.shape[$0]) }
+        let combine = ReductionCode(kind, operand: type.dtype, result: dtype)
+        var state: ReductionCode.State?
+        for step in 0..<sizes.reduce(1, *) {
+            let place = unflatten(step, sizes)
+            var full: [Dim] = []
+            var kept = indices.makeIterator()
+            for axis in type.shape.indices {
+                if let k = axes.firstIndex(of: axis) { full.append(.constant(place[k])) } else { full.append(kept.next()!) }
+            }
+            let value = try element(operand, full, where: conditions)
+            let next = combine.lift(value, position: writer.constant(.integer(Int64(step)), .i64), writer)
+            state = state.map { combine.combine($0, next, writer) } ?? next
+        }
+        return combine.result(state ?? combine.identity(writer), writer)
+    }
+
+    private func writtenOut(_ contraction: Contraction, _ operands: [ValueID], _ indices: [Dim], _ conditions: [IndexCondition],
+                            _ dtype: DType) throws -> ValueNumber {
+        let sizes = try contraction.sizes[contraction.outputRank...].map(constantSize)
+        var sum = writer.constant(0, contraction.accumulator)
+        for step in 0..<sizes.reduce(1, *) {
+            let at = indices + unflatten(step, sizes).map { Dim.constant($0) }
+            let a = try factor(contraction.left, operands[0], at, conditions)
+            let b = try factor(contraction.right, operands[1], at, conditions)
+            let (x, y) = (writer.convert(a, to: contraction.accumulator), writer.convert(b, to: contraction.accumulator))
+            sum = contraction.accumulator.isFloat ? writer.apply(.fusedMultiplyAdd, x, y, sum)
+                : writer.apply(.add, sum, writer.apply(.multiply, x, y))
+        }
+        return writer.convert(sum, to: dtype)
+    }
+
+    /// One factor of a contraction's product.
+    func factor(_ piece: IndexMap.Piece, _ operand: ValueID, _ variables: [Dim], _ conditions: [IndexCondition] = []) throws -> ValueNumber {
+        try view(IndexMap(pieces: [IndexMap.Piece(operand: 0, indices: piece.indices, conditions: piece.conditions)]), [operand],
+                 graph.type(of: operand).dtype, variables, conditions)
+    }
+
+    private func constantSize(_ dim: Dim) throws -> Int {
+        guard let size = dim.constant else { throw InternalError("schedule", "an inner reduction's size \(dim) is no constant", context: graph.name) }
+        return size
+    }
+
+    private func unflatten(_ position: Int, _ sizes: [Int]) -> [Int] {
+        var rest = position
+        var place = [Int](repeating: 0, count: sizes.count)
+        for k in sizes.indices.reversed() { (rest, place[k]) = (rest / sizes[k], rest % sizes[k]) }
+        return place
+    }
+}

@@ -1,0 +1,132 @@
+// The schedule of contractions and convolutions: which axes play which role, and which of three ways fits them.
+// Operands are packed into panels; a register tile of MR rows by NR columns accumulates over the summed axes.
+
+import KilnIR
+import KilnPasses
+
+/// A contraction's axes by role, and the sizes of its register tile.
+struct ContractionPlan {
+    let contraction: Contraction
+    let value: ValueID
+    /// The operand whose elements are broadcast (rows) and the one that is read in vectors (columns).
+    var rows: IndexMap.Piece
+    var columns: IndexMap.Piece
+    var rowsOperand: ValueID
+    var columnsOperand: ValueID
+    /// Numbers of the contraction's variables: outer loops, rows, columns (the innermost output axes), summed.
+    var outer: [Int]
+    var m: [Int]
+    var n: [Int]
+    var k: [Int]
+    var tileRows = 1
+    var tileVectors = 1
+    var lanes = 1
+
+    var accumulator: DType { contraction.accumulator }
+    var tileColumns: Int { tileVectors * lanes }
+    func size(_ variables: [Int]) -> Dim { variables.reduce(1) { $0 * contraction.sizes[$1] } }
+    var rowCount: Dim { size(m) }
+    var columnCount: Dim { size(n) }
+    var depth: Dim { size(k) }
+    var rowPanels: Dim { rowCount.dividedUp(by: .constant(tileRows)) }
+    var columnPanels: Dim { columnCount.dividedUp(by: .constant(tileColumns)) }
+    /// Outer variables that the rows operand depends on.
+    var rowsOuter: [Int] { outer.filter { rowsVariables.contains($0) } }
+    var columnsOuter: [Int] { outer.filter { columnsVariables.contains($0) } }
+    let rowsVariables: Set<Int>
+    let columnsVariables: Set<Int>
+    var work: Dim { contraction.sizes.reduce(1, *) / 4 }
+}
+
+extension GroupLowering {
+    func contraction() throws {
+        guard let position = table.forms.firstIndex(where: { if case .contract(let c) = $0 { !c.isWrittenOut } else { false } }),
+            case .contract(let contraction) = table.forms[position] else {
+            throw InternalError("schedule", "a contraction group has no contraction", context: region.name)
+        }
+        guard let plan = contractionPlan(contraction, region.operations[position]) else {
+            return try contractionAsRows(contraction, region.operations[position])
+        }
+        if isSplit(plan) { return try contractionSplit(plan) }
+        try contractionPacked(plan)
+    }
+
+    /// The roles of the axes; nil where rows or columns are missing, so that a register tile would be wasted.
+    private func contractionPlan(_ c: Contraction, _ operation: Operation) -> ContractionPlan? {
+        let outputs = (0..<c.outputRank).filter { c.sizes[$0] != 1 }
+        guard let inner = outputs.last else { return nil }
+        let (left, right) = (c.leftVariables, c.rightVariables)
+        guard left.contains(inner) != right.contains(inner) else { return nil }
+        let columnsAreRight = right.contains(inner)
+        let columnsVariables = columnsAreRight ? right : left
+        let rowsVariables = columnsAreRight ? left : right
+        let n = Array(outputs.reversed().prefix { columnsVariables.contains($0) && !rowsVariables.contains($0) }.reversed())
+        let m = outputs.filter { !columnsVariables.contains($0) }
+        let outer = outputs.filter { !n.contains($0) && !m.contains($0) }
+        var plan = ContractionPlan(contraction: c, value: operation.results[0], rows: columnsAreRight ? c.left : c.right,
+            columns: columnsAreRight ? c.right : c.left, rowsOperand: operation.operands[columnsAreRight ? 0 : 1],
+            columnsOperand: operation.operands[columnsAreRight ? 1 : 0], outer: outer, m: m, n: n,
+            k: (c.outputRank..<c.sizes.count).filter { c.sizes[$0] != 1 }, rowsVariables: rowsVariables, columnsVariables: columnsVariables)
+        if (plan.rowCount.constant ?? 64) < 2 || (plan.columnCount.constant ?? 64) < 4 { return nil }
+        chooseTile(&plan)
+        return plan
+    }
+
+    /// The register tile: as many accumulators as registers allow, with little waste at the last panel.
+    private func chooseTile(_ plan: inout ContractionPlan) {
+        plan.lanes = max(target.vectorBytes / plan.accumulator.byteCount, 1)
+        let registers = target.vectorRegisters
+        let columns = plan.columnCount.constant ?? 1024
+        plan.tileVectors = columns <= plan.lanes ? 1 : 2
+        let most = (registers - 4) / plan.tileVectors
+        let rows = plan.rowCount.constant
+        plan.tileRows = min(most, 14)
+        if let rows {
+            // Each panel costs its rows and, for the loads of columns, about one and a half more.
+            let candidates = (min(6, most)...max(6, min(most, 14))).filter { $0 <= most }
+            plan.tileRows = rows <= plan.tileRows ? rows
+                : candidates.min { panelCost(rows, $0) < panelCost(rows, $1) } ?? plan.tileRows
+        }
+    }
+
+    private func panelCost(_ rows: Int, _ tile: Int) -> Double { Double((rows + tile - 1) / tile) * (Double(tile) + 1.5) }
+
+    /// Few results from many products: cut along the summed axes instead.
+    private func isSplit(_ plan: ContractionPlan) -> Bool {
+        guard let tiles = (plan.size(plan.outer) * plan.rowPanels.dividedUp(by: 8) * plan.columnPanels.dividedUp(by: 4)).constant,
+            let results = (plan.size(plan.outer) * plan.rowCount * plan.columnCount).constant else { return false }
+        guard tiles < 8, results <= 1 << 18, !plan.k.isEmpty else { return false }
+        return (plan.depth.constant ?? .max) >= 2048
+    }
+
+    /// Matrix-vector products, row-wise dot products and the like: a reduction of products.
+    private func contractionAsRows(_ c: Contraction, _ operation: Operation) throws {
+        let type = region.type(of: operation.results[0])
+        let code = ReductionCode(.sum, operand: c.accumulator, result: c.accumulator)
+        var reduction = RowReduction(value: operation.results[0], operand: operation.operands[0], code: code, axes: Array(c.outputRank..<c.sizes.count))
+        reduction.resultDType = type.dtype
+        reduction.element = { [elements, writer] variables in
+            let a = writer.convert(try elements.factor(c.left, operation.operands[0], variables), to: c.accumulator)
+            let b = writer.convert(try elements.factor(c.right, operation.operands[1], variables), to: c.accumulator)
+            return writer.apply(.multiply, a, b)
+        }
+        var plan = RowPlan(domain: c.sizes, axes: reduction.axes)
+        plan.levels = [[reduction]]
+        plan.keptOutputs = Array(region.outputs.indices)
+        let along = readsAlongSum(c, operation.operands)
+        try runRows(plan, alongReduced: along)
+    }
+
+    /// Whether the larger operand lies along the summed axes in memory.
+    private func readsAlongSum(_ c: Contraction, _ operands: [ValueID]) -> Bool {
+        guard let k = (c.outputRank..<c.sizes.count).last(where: { c.sizes[$0] != 1 }) else { return false }
+        guard let inner = (0..<c.outputRank).last(where: { c.sizes[$0] != 1 }) else { return true }
+        func stride(_ piece: IndexMap.Piece, _ operand: ValueID, _ variable: Int) -> Dim? {
+            zip(piece.indices, region.type(of: operand).strides).reduce(0) { $0 + $1.0 * $1.1 }.coefficient(ofIndex: variable)
+        }
+        let pieces = [(c.left, operands[0]), (c.right, operands[1])]
+        let alongK = pieces.filter { stride($0.0, $0.1, k) == 1 }.count
+        let alongInner = pieces.filter { stride($0.0, $0.1, inner) == 1 }.count
+        return alongK > alongInner || alongK == alongInner && (c.sizes[k].constant ?? 64) >= (c.sizes[inner].constant ?? 64)
+    }
+}

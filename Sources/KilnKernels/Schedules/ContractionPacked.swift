@@ -1,0 +1,186 @@
+// Two ways to drive the register tile: all packed panels and a grid of blocks; or, for many products and few results,
+// parts of the summed axes by themselves, added up in order at the end.
+
+import KilnIR
+
+extension GroupLowering {
+    /// Panels of rows and columns in one block of work.
+    private static let blockRowPanels = 8
+    private static let blockColumnPanels = 4
+
+    /// Packs the rows once, and the columns once or (where packing writes elements many times over) in each block.
+    func contractionPacked(_ plan: ContractionPlan) throws {
+        packVariables = contractionVariables(plan)
+        let range = fullDepth(plan)
+        let rowsOuter = plan.size(plan.rowsOuter)
+        let rowPanel = plan.depth * .constant(plan.tileRows)
+        let packedRows = temporary("rows", plan.accumulator, [rowsOuter * plan.rowPanels * rowPanel])
+        try phase(units: rowsOuter * plan.rowPanels, work: rowsOuter * plan.rowPanels * rowPanel * 4) { unit in
+            let place = unflatten(unit, [rowsOuter, plan.rowPanels])
+            setVariables(plan.rowsOuter, packVariables, flat: place[0], plan)
+            try packRows(plan, panel: place[1], range: range, to: packedRows.memory, base: writer.bind(unit * rowPanel))
+        }
+        if isExpanding(plan) { try columnsInBlocks(plan, packedRows.memory, range) } else { try columnsOnce(plan, packedRows.memory, range) }
+    }
+
+    /// Whether packing the columns writes more elements than there are.
+    private func isExpanding(_ plan: ContractionPlan) -> Bool {
+        let packed = plan.size(plan.columnsOuter) * plan.columnCount * plan.depth
+        let source = region.type(of: plan.columnsOperand).elementCount
+        func hint(_ d: Dim) -> Double { Double(d.evaluate { if case .symbol = $0 { 64 } else { nil } } ?? 1) }
+        return hint(packed) > 1.5 * hint(source)
+    }
+
+    private func columnsOnce(_ plan: ContractionPlan, _ rows: Memory, _ range: DepthRange) throws {
+        let outer = plan.size(plan.columnsOuter)
+        let panel = plan.depth * .constant(plan.tileColumns)
+        let packed = temporary("columns", plan.accumulator, [outer * plan.columnPanels * panel]).memory
+        try phase(units: outer * plan.columnPanels, work: outer * plan.columnPanels * panel * 4) { unit in
+            let place = unflatten(unit, [outer, plan.columnPanels])
+            setVariables(plan.columnsOuter, packVariables, flat: place[0], plan)
+            try packColumns(plan, first: place[1], count: 1, range: range, to: packed, base: writer.bind(unit * panel))
+        }
+        let rowBlocks = plan.rowPanels.dividedUp(by: .constant(Self.blockRowPanels))
+        let columnBlocks = plan.columnPanels.dividedUp(by: .constant(Self.blockColumnPanels))
+        let frame = epilogueFrame(plan)
+        try phase(units: plan.size(plan.outer) * columnBlocks * rowBlocks, work: plan.work) { unit in
+            let place = unflatten(unit, [plan.size(plan.outer), columnBlocks, rowBlocks])
+            let bases = outerBases(plan, frame, place[0])
+            let tile = writer.local(plan.accumulator, .constant(plan.tileRows * plan.tileColumns))
+            try blockLoop(place[1], Self.blockColumnPanels, plan.columnPanels) { column in
+                try blockLoop(place[2], Self.blockRowPanels, plan.rowPanels) { row in
+                    let rowBase = writer.bind((bases.rows * plan.rowPanels + row) * plan.depth * .constant(plan.tileRows))
+                    let columnBase = writer.bind((bases.columns * plan.columnPanels + column) * panel)
+                    self.tile(plan, rows: (rows, rowBase), columns: (packed, columnBase), depth: plan.depth, into: tile)
+                    try storeTile(plan, tile, rowPanel: row, columnPanel: column, frame)
+                }
+            }
+        }
+    }
+
+    private func blockLoop(_ block: Dim, _ size: Int, _ panels: Dim, _ body: (Dim) throws -> Void) throws {
+        if let n = panels.constant, n <= size { return try writer.loop(to: panels) { try body($0) } }
+        let first = writer.bind(block * .constant(size))
+        try writer.loop(from: first, to: writer.bind(Dim.minimum(first + .constant(size), panels))) { try body($0) }
+    }
+
+    /// Sets the outer variables, and gives the numbers of the operands' own outer positions.
+    private func outerBases(_ plan: ContractionPlan, _ frame: EpilogueFrame, _ outer: Dim) -> (rows: Dim, columns: Dim) {
+        let indices = unflatten(outer, plan.outer.map { plan.contraction.sizes[$0] })
+        for (number, index) in zip(plan.outer, indices) {
+            elements.setVariable(frame.variables[number], to: index)
+            elements.setVariable(packVariables[number], to: index)
+        }
+        func base(_ numbers: [Int]) -> Dim {
+            numbers.reduce(0) { sum, number in
+                sum * plan.contraction.sizes[number] + indices[plan.outer.firstIndex(of: number)!]
+            }
+        }
+        return (writer.bind(base(plan.rowsOuter)), writer.bind(base(plan.columnsOuter)))
+    }
+
+    private func columnsInBlocks(_ plan: ContractionPlan, _ rows: Memory, _ range: DepthRange) throws {
+        let panel = plan.depth * .constant(plan.tileColumns)
+        let panels = max(1, min(8, (64 << 10) / max((plan.depth.constant ?? 512) * plan.tileColumns, 1)))
+        let blocks = plan.columnPanels.dividedUp(by: .constant(panels))
+        let frame = epilogueFrame(plan)
+        try phase(units: plan.size(plan.outer) * blocks, work: plan.work) { unit in
+            let packed = scratch(plan.accumulator, panel * .constant(panels))
+            let tile = writer.local(plan.accumulator, .constant(plan.tileRows * plan.tileColumns))
+            let place = unflatten(unit, [plan.size(plan.outer), blocks])
+            let bases = outerBases(plan, frame, place[0])
+            let first = writer.bind(place[1] * .constant(panels))
+            let count = writer.bind(Dim.minimum(plan.columnPanels - first, .constant(panels)))
+            try packColumns(plan, first: first, count: count, range: range, to: packed, base: 0)
+            try writer.loop(to: count) { column in
+                try writer.loop(to: plan.rowPanels) { row in
+                    let rowBase = writer.bind((bases.rows * plan.rowPanels + row) * plan.depth * .constant(plan.tileRows))
+                    self.tile(plan, rows: (rows, rowBase), columns: (packed, writer.bind(column * panel)), depth: plan.depth, into: tile)
+                    try storeTile(plan, tile, rowPanel: row, columnPanel: first + column, frame)
+                }
+            }
+        }
+    }
+
+    // MARK: Cut along the summed axes
+
+    /// How many parts the summed axes are cut into.
+    private static let parts = 16
+
+    func contractionSplit(_ plan: ContractionPlan) throws {
+        packVariables = contractionVariables(plan)
+        let outermost = plan.contraction.sizes[plan.k[0]]
+        let inner = plan.size(Array(plan.k.dropFirst()))
+        let step = Dim.constant(max(1, 512 / max(inner.constant ?? 512, 1)))
+        let partSize = outermost.dividedUp(by: .constant(Self.parts)).roundedUp(to: step)
+        let outer = plan.size(plan.outer)
+        let results = plan.rowPanels * plan.columnPanels * .constant(plan.tileRows * plan.tileColumns)
+        let sums = temporary("parts", plan.accumulator, [.constant(Self.parts), outer, results])
+        let frame = epilogueFrame(plan)
+        let tileSize = Dim.constant(plan.tileRows * plan.tileColumns)
+        try phase(units: outer * .constant(Self.parts), work: plan.work) { unit in
+            let place = unflatten(unit, [outer, .constant(Self.parts)])
+            _ = outerBases(plan, frame, place[0])
+            let depth = step * inner
+            let packedRows = scratch(plan.accumulator, plan.rowPanels * depth * .constant(plan.tileRows))
+            let packedColumns = scratch(plan.accumulator, plan.columnPanels * depth * .constant(plan.tileColumns))
+            let tile = writer.local(plan.accumulator, tileSize)
+            let base = writer.bind((place[1] * outer + place[0]) * results)
+            try writer.loop(to: results / .constant(plan.lanes)) { v in
+                try writer.lanes(plan.lanes, count: .constant(plan.lanes)) { lane in
+                    writer.store(writer.constant(0, plan.accumulator), sums.memory, base + v * .constant(plan.lanes) + lane)
+                }
+            }
+            let end = writer.bind(Dim.minimum((place[1] + 1) * partSize, outermost))
+            try writer.loop(from: writer.bind(place[1] * partSize), to: end, step: step.constant!) { start in
+                let count = writer.bind(Dim.minimum(end - start, step))
+                let range = DepthRange(start: start, count: count, depth: depth)
+                let used = writer.bind(count * inner)
+                try writer.loop(to: plan.rowPanels) { panel in
+                    try packRows(plan, panel: panel, range: range, to: packedRows, base: writer.bind(panel * depth * .constant(plan.tileRows)))
+                }
+                try packColumns(plan, first: 0, count: plan.columnPanels, range: range, to: packedColumns, base: 0)
+                try writer.loop(to: plan.columnPanels) { column in
+                    try writer.loop(to: plan.rowPanels) { row in
+                        self.tile(plan, rows: (packedRows, writer.bind(row * depth * .constant(plan.tileRows))),
+                                  columns: (packedColumns, writer.bind(column * depth * .constant(plan.tileColumns))), depth: used, into: tile)
+                        addTile(plan, tile, to: sums.memory, at: writer.bind(base + (column * plan.rowPanels + row) * tileSize))
+                    }
+                }
+            }
+        }
+        try combineSplit(plan, sums.memory, outer, results, frame)
+    }
+
+    private func addTile(_ plan: ContractionPlan, _ tile: Memory, to sums: Memory, at base: Dim) {
+        writer.loop(to: .constant(plan.tileRows * plan.tileVectors)) { v in
+            writer.lanes(plan.lanes, count: .constant(plan.lanes)) { lane in
+                let at = v * .constant(plan.lanes) + lane
+                let sum = writer.apply(.add, writer.load(sums, base + at, plan.accumulator), writer.load(tile, at, plan.accumulator))
+                writer.store(sum, sums, base + at)
+            }
+        }
+    }
+
+    /// Adds the parts of each tile in order, and stores the outputs.
+    private func combineSplit(_ plan: ContractionPlan, _ sums: Memory, _ outer: Dim, _ results: Dim, _ frame: EpilogueFrame) throws {
+        let tileSize = Dim.constant(plan.tileRows * plan.tileColumns)
+        try phase(units: outer * plan.columnPanels * plan.rowPanels, work: outer * results * .constant(Self.parts)) { unit in
+            let place = unflatten(unit, [outer, plan.columnPanels, plan.rowPanels])
+            _ = outerBases(plan, frame, place[0])
+            let tile = writer.local(plan.accumulator, tileSize)
+            let base = writer.bind(place[0] * results + (place[1] * plan.rowPanels + place[2]) * tileSize)
+            writer.loop(to: .constant(plan.tileRows * plan.tileVectors)) { v in
+                writer.lanes(plan.lanes, count: .constant(plan.lanes)) { lane in
+                    let at = v * .constant(plan.lanes) + lane
+                    var sum = writer.load(sums, base + at, plan.accumulator)
+                    for part in 1..<Self.parts {
+                        sum = writer.apply(.add, sum, writer.load(sums, base + .constant(part) * outer * results + at, plan.accumulator))
+                    }
+                    writer.store(sum, tile, at)
+                }
+            }
+            try storeTile(plan, tile, rowPanel: place[2], columnPanel: place[1], frame)
+        }
+    }
+}

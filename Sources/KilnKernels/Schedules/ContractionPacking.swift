@@ -1,0 +1,169 @@
+// Packing: an operand of a contraction is copied into panels whose elements lie in the order in which the register tile reads them.
+//
+//     rows panel:    k = 0: r0 r1 … r13 | k = 1: r0 r1 … r13 | …        (tileRows)
+//     columns panel: k = 0: c0 c1 … c31 | k = 1: c0 c1 … c31 | …        (tileColumns)
+//
+// Whatever the operand's value is computed from (views, padding, elementwise work) is inlined here, once for each element.
+
+import KilnIR
+
+/// A range of the summed axes: all of them, or some of the outermost's positions.
+struct DepthRange {
+    /// The first position of the outermost summed variable, and how many there are.
+    var start: Dim
+    var count: Dim
+    /// How many products the range holds for each element.
+    var depth: Dim
+}
+
+extension GroupLowering {
+    func fullDepth(_ plan: ContractionPlan) -> DepthRange {
+        DepthRange(start: 0, count: plan.k.first.map { plan.contraction.sizes[$0] } ?? 1, depth: plan.depth)
+    }
+
+    /// Logical variables for all of the contraction's, with those of size one fixed at zero.
+    func contractionVariables(_ plan: ContractionPlan) -> [Dim] {
+        plan.contraction.sizes.map { $0 == 1 ? 0 : elements.makeVariable(size: $0) }
+    }
+
+    /// Loops over the summed axes; the body gets the position within the range, in row-major order.
+    func depthLoops(_ plan: ContractionPlan, _ range: DepthRange, _ variables: [Dim], _ body: (Dim) throws -> Void) throws {
+        func loops(_ rest: ArraySlice<Int>, _ position: Dim) throws {
+            guard let k = rest.first else { return try body(position) }
+            let isOutermost = k == plan.k.first
+            let size = plan.contraction.sizes[k]
+            try writer.loop(to: isOutermost ? range.count : size) { index in
+                elements.setVariable(variables[k], to: isOutermost ? range.start + index : index)
+                try loops(rest.dropFirst(), isOutermost ? index : position * size + index)
+            }
+        }
+        try loops(plan.k[...], 0)
+    }
+
+    func setVariables(_ numbers: [Int], _ variables: [Dim], flat: Dim, _ plan: ContractionPlan) {
+        let active = numbers.filter { plan.contraction.sizes[$0] != 1 }
+        for (number, index) in zip(active, unflatten(flat, active.map { plan.contraction.sizes[$0] })) {
+            elements.setVariable(variables[number], to: index)
+        }
+    }
+
+    private func stride(_ piece: IndexMap.Piece, _ operand: ValueID, _ variable: Int) -> Dim? {
+        zip(piece.indices, region.type(of: operand).strides).reduce(0) { $0 + $1.0 * $1.1 }.coefficient(ofIndex: variable)
+    }
+
+    /// Packs one panel of rows for a range of the summed axes to `base` of a memory.
+    func packRows(_ plan: ContractionPlan, panel: Dim, range: DepthRange, to memory: Memory, base: Dim) throws {
+        let variables = packVariables
+        let tile = plan.tileRows
+        let isWhole = plan.rowCount.constant.map { $0 % tile == 0 } ?? false
+        if plan.m.count == 1, stride(plan.rows, plan.rowsOperand, plan.m[0]) == 1 {
+            let width = 16
+            let first = panel * .constant(tile)
+            return try depthLoops(plan, range, variables) { k in
+                try writer.lanes(width, count: .constant(tile)) { lane in
+                    elements.setVariable(variables[plan.m[0]], to: first + lane)
+                    let inside: [IndexCondition] = isWhole ? [] : [.isNonNegative(plan.rowCount - 1 - first - lane)]
+                    let value = try elements.factor(plan.rows, plan.rowsOperand, variables, inside)
+                    writer.store(writer.convert(value, to: plan.accumulator), memory, base + k * .constant(tile) + lane)
+                }
+            }
+        }
+        try writer.loop(to: .constant(tile)) { row in
+            let flat = writer.bind(panel * .constant(tile) + row)
+            setVariables(plan.m, variables, flat: flat, plan)
+            let inside: [IndexCondition] = isWhole ? [] : [.isNonNegative(plan.rowCount - 1 - flat)]
+            try depthLoops(plan, range, variables) { k in
+                let value = try elements.factor(plan.rows, plan.rowsOperand, variables, inside)
+                writer.store(writer.convert(value, to: plan.accumulator), memory, base + k * .constant(tile) + row)
+            }
+        }
+    }
+
+    /// Packs panels `first ..< first + count` of columns for a range of the summed axes; each panel takes `depth * tileColumns` elements.
+    func packColumns(_ plan: ContractionPlan, first: Dim, count: Dim, range: DepthRange, to memory: Memory, base: Dim) throws {
+        if plan.n.count == 1 {
+            return try writer.loop(to: count) { p in
+                try packColumnPanel(plan, panel: first + p, range, memory, base + p * range.depth * .constant(plan.tileColumns))
+            }
+        }
+        try packColumnRuns(plan, first: first, count: count, range, memory, base)
+    }
+
+    private func packColumnPanel(_ plan: ContractionPlan, panel: Dim, _ range: DepthRange, _ memory: Memory, _ base: Dim) throws {
+        let variables = packVariables
+        let tile = plan.tileColumns
+        let n = plan.n[0]
+        let isWhole = plan.columnCount.constant.map { $0 % tile == 0 } ?? false
+        let start = writer.bind(panel * .constant(tile))
+        func inside(_ column: Dim) -> [IndexCondition] { isWhole ? [] : [.isNonNegative(plan.columnCount - 1 - column)] }
+        let alongColumns = stride(plan.columns, plan.columnsOperand, n) == 1
+        let alongDepth = plan.k.last.map { stride(plan.columns, plan.columnsOperand, $0) == 1 } ?? false
+        if !alongColumns, alongDepth {
+            return try writer.loop(to: .constant(tile)) { column in
+                elements.setVariable(variables[n], to: start + column)
+                try depthLoops(plan, range, variables) { k in
+                    let value = try elements.factor(plan.columns, plan.columnsOperand, variables, inside(start + column))
+                    writer.store(writer.convert(value, to: plan.accumulator), memory, base + k * .constant(tile) + column)
+                }
+            }
+        }
+        try depthLoops(plan, range, variables) { k in
+            for vector in 0..<plan.tileVectors {
+                try writer.lanes(plan.lanes, count: .constant(plan.lanes)) { lane in
+                    let column = start + .constant(vector * plan.lanes) + lane
+                    elements.setVariable(variables[n], to: column)
+                    let value = try elements.factor(plan.columns, plan.columnsOperand, variables, inside(column))
+                    writer.store(writer.convert(value, to: plan.accumulator), memory, base + k * .constant(tile) + .constant(vector * plan.lanes) + lane)
+                }
+            }
+        }
+    }
+
+    /// Several column axes: runs along the innermost go to one panel or to two neighbours, each as a masked vector.
+    private func packColumnRuns(_ plan: ContractionPlan, first: Dim, count: Dim, _ range: DepthRange, _ memory: Memory, _ base: Dim) throws {
+        let variables = packVariables
+        let tile = Dim.constant(plan.tileColumns)
+        let inner = plan.n.last!
+        let run = plan.contraction.sizes[inner]
+        let low = writer.bind(first * tile)
+        let high = writer.bind(Dim.minimum((first + count) * tile, plan.columnCount))
+        try zeroLastPanel(plan, first: first, count: count, range, memory, base)
+        try writer.loop(from: writer.bind(low / run), to: writer.bind((high + run - 1) / run)) { line in
+            setVariables(plan.n.dropLast(), variables, flat: line, plan)
+            try depthLoops(plan, range, variables) { k in
+                try writer.vectors(plan.lanes, count: run) { x, _ in
+                    elements.setVariable(variables[inner], to: x)
+                    let lane = writer.currentLane!
+                    let column = line * run + x
+                    let start = writer.bind(column - lane)
+                    let within: [IndexCondition] = [.isNonNegative(column - low), .isNonNegative(high - 1 - column)]
+                    let value = writer.convert(try elements.factor(plan.columns, plan.columnsOperand, variables, within), to: plan.accumulator)
+                    let panel = writer.bind(start / tile)
+                    for next in 0...1 {
+                        let target = panel + .constant(next)
+                        let offset = column - target * tile
+                        let fits: [IndexCondition] = [next == 0 ? .isNonNegative(tile - 1 - offset) : .isNonNegative(offset)]
+                        writer.store(value, memory, base + ((target - first) * range.depth + k) * tile + offset, where: within + fits)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Columns past the end are zero, so that the tile needs no edge.
+    private func zeroLastPanel(_ plan: ContractionPlan, first: Dim, count: Dim, _ range: DepthRange, _ memory: Memory, _ base: Dim) throws {
+        if let n = plan.columnCount.constant, n % plan.tileColumns == 0 { return }
+        let last = plan.columnPanels - 1
+        try writer.branch([.isNonNegative(last - first), .isNonNegative(first + count - 1 - last)]) {
+            try writer.loop(to: range.depth) { k in
+                for vector in 0..<plan.tileVectors {
+                    try writer.lanes(plan.lanes, count: .constant(plan.lanes)) { lane in
+                        let zero = writer.constant(0, plan.accumulator)
+                        writer.store(zero, memory, base + ((last - first) * range.depth + k) * .constant(plan.tileColumns)
+                            + .constant(vector * plan.lanes) + lane)
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+// The schedule of pointwise groups: every element by itself, in vectors along the innermost axis, split over threads by blocks.
+
+import KilnIR
+
+extension GroupLowering {
+    /// Elements one unit of work computes, at most.
+    private static let unitElements = 16384
+
+    func pointwise() throws {
+        let domain = region.type(of: region.outputs[0].value).shape
+        let axes = makeAxes(domain)
+        let expressions = try observe { try self.storeElements(domain, axes.map(\.variable)) }
+        let loops = merged(axes, expressions: expressions)
+        let variables = axes.map(\.variable)
+        let width = lanes(for: computeDType)
+        let work = domain.reduce(1, *) * .constant(costPerElement)
+        guard let inner = loops.last else {
+            return try phase(units: 1, work: work) { _ in try self.storeElements(domain, variables) }
+        }
+        if loops.count == 1 { return try flat(inner, domain, variables, width, work) }
+        let outer = Array(loops.dropLast())
+        // Short rows: several to a unit.
+        let count = outer.reduce(1) { $0 * $1.size }
+        let rows = max(1, Self.unitElements / 4 / max(inner.size.constant ?? 1024, 1))
+        try phase(units: count.dividedUp(by: .constant(rows)), work: work) { unit in
+            let first = unit * .constant(rows)
+            try writer.loop(from: first, to: rows == 1 ? first + 1 : writer.bind(Dim.minimum(first + .constant(rows), count))) { row in
+                for (axis, index) in zip(outer, unflatten(row, outer.map(\.size))) { elements.setVariable(axis.variable, to: index) }
+                try writer.vectors(width, count: inner.size) { index, _ in
+                    elements.setVariable(inner.variable, to: index)
+                    try storeElements(domain, variables)
+                }
+            }
+        }
+    }
+
+    private func flat(_ axis: DomainAxis, _ domain: Shape, _ variables: [Dim], _ width: Int, _ work: Dim) throws {
+        let chunk = Dim.constant(Self.unitElements)
+        if let n = axis.size.constant, n <= Self.unitElements {
+            return try phase(units: 1, work: work) { _ in
+                try writer.vectors(width, count: axis.size) { index, _ in
+                    elements.setVariable(axis.variable, to: index)
+                    try storeElements(domain, variables)
+                }
+            }
+        }
+        try phase(units: axis.size.dividedUp(by: chunk), work: work) { unit in
+            let base = unit * chunk
+            let rest = axis.size - base
+            let count = axis.size.constant.map { $0 % Self.unitElements == 0 } == true ? chunk : writer.bind(Dim.minimum(rest, chunk))
+            try writer.vectors(width, from: base, count: count) { index, _ in
+                elements.setVariable(axis.variable, to: index)
+                try storeElements(domain, variables)
+            }
+        }
+    }
+
+    /// Computes and stores the outputs at the domain's variables.
+    private func storeElements(_ domain: Shape, _ variables: [Dim]) throws {
+        for (number, output) in region.outputs.enumerated() {
+            let type = region.type(of: output.value)
+            let at = indices(of: type.shape, in: domain, at: variables)
+            storeOutput(number, try elements.element(output.value, at), at)
+        }
+    }
+}
