@@ -26,6 +26,7 @@ public enum Passes {
         Pass("inline-calls", "puts the bodies of calls in their place", InlineCalls.apply(to:)),
         Pass("differentiate", "adds the gradients of the first output's sum with respect to the float inputs",
              Differentiate.apply(to:)),
+        Pass("fuse", "groups operations into kernels", Fuse.run),
     ]
 
     /// The pass with the given name.

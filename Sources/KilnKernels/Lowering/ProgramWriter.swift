@@ -18,7 +18,7 @@ package final class ProgramWriter {
     }
 
     /// Lowers a fused graph.
-    package static func lower(_ graph: Graph, target: Target) throws -> Program {
+    package static func lower(_ graph: Graph, checks: [SizeCheck], target: Target) throws -> Program {
         let writer = ProgramWriter(name: graph.name, target: target)
         writer.program.symbols = graph.symbols
         var values: [ValueID: Int] = [:]
@@ -34,7 +34,8 @@ package final class ProgramWriter {
                 preferred[port.value] = buffer
             } else { copies.append((port.value, buffer)) }
         }
-        writer.program.steps = try writer.steps(graph, &values, preferred: preferred, isTop: true)
+        let checkSteps = checks.map { Step.check($0.condition, message: $0.message) }
+        writer.program.steps = try checkSteps + writer.steps(graph, &values, preferred: preferred, isTop: true)
         for (value, buffer) in copies {
             writer.use(values[value]!)
             writer.program.steps.append(.copy(from: values[value]!, to: buffer))

@@ -1,0 +1,25 @@
+// What a compilation can be told, as one value that is passed down.
+
+import KilnIR
+import KilnKernels
+import KilnLLVM
+
+/// How to compile.
+public struct Options: Sendable {
+    /// The processor to compile for.
+    public var target: Target
+    /// Threads that generate code side by side.
+    public var threads: Int
+    /// Whether the IR is verified after every pass.
+    public var verifies: Bool
+    /// Receives the text after each pass, or that it changed nothing.
+    public var log: (@Sendable (String) -> Void)?
+
+    public init(target: Target = HostTarget.detect(), threads: Int = 2, verifies: Bool = false,
+                log: (@Sendable (String) -> Void)? = nil) {
+        self.target = target
+        self.threads = threads
+        self.verifies = verifies
+        self.log = log
+    }
+}

@@ -1,0 +1,80 @@
+// The whole compiler, top to bottom: a graph goes in, machine code comes out.
+//
+//     graph ── passes ──► graph ── fuse ──► groups ── lower ──► loops ── LLVM ──► objects
+
+import KilnIR
+import KilnKernels
+import KilnLLVM
+import KilnOps
+import KilnPasses
+
+/// The compiler.
+public enum Pipeline {
+    /// The passes between the user's graph and fusion, in order.
+    public static let passes = [
+        "inline-calls",
+        "simplify",
+        "common-subexpressions",
+        "dead-code",
+    ]
+
+    /// Compiles a graph to machine code.
+    ///
+    /// - Throws: `ShapeError` or `CompileError` for a user's mistake, `InternalError` for one of Kiln's.
+    public static func compile(_ graph: Graph, options: Options = Options()) throws -> Artifact {
+        var clock = Stopwatch()
+        let simplified = try simplify(graph, options)
+        clock.lap("passes")
+        let groups = try fuse(simplified, options)
+        clock.lap("fuse")
+        let program = try lower(groups, checks: checks(of: graph), options)
+        clock.lap("lower")
+        let code = try generate(program, options)
+        clock.lap("generate")
+        return Artifact(groups: groups, program: program, code: code, timings: clock.laps)
+    }
+
+    /// Rewrites the graph without changing what it computes.
+    public static func simplify(_ graph: Graph, _ options: Options) throws -> Graph {
+        try run(passes, on: graph, options)
+    }
+
+    /// Groups operations into kernels.
+    public static func fuse(_ graph: Graph, _ options: Options) throws -> Graph {
+        try run(["fuse"], on: graph, options)
+    }
+
+    /// Schedules the groups' kernels as loops, and plans memory.
+    public static func lower(_ groups: Graph, checks: [SizeCheck], _ options: Options) throws -> Program {
+        let program = try ProgramWriter.lower(groups, checks: checks, target: options.target)
+        if options.verifies { try program.verify() }
+        options.log?("-- after lower\n\(program)\n")
+        return program
+    }
+
+    /// Translates loops to machine code.
+    public static func generate(_ program: Program, _ options: Options) throws -> ObjectCode {
+        try LLVMBackend.compile(program, target: options.target, options: .init(threads: options.threads, verifies: options.verifies))
+    }
+
+    /// What the ops took for granted of sizes that only a call knows.
+    public static func checks(of graph: Graph) -> [SizeCheck] {
+        var found: [SizeCheck] = []
+        for operation in graph.operations {
+            found += operation.op.checks(graph.context(of: operation))
+            for region in operation.regions { found += checks(of: region) }
+        }
+        var seen: Set<SizeCheck> = []
+        return found.filter { seen.insert($0).inserted }
+    }
+
+    private static func run(_ names: [String], on graph: Graph, _ options: Options) throws -> Graph {
+        let runner = PassRunner(verifies: options.verifies, log: options.log)
+        return try runner.run(names.map { try pass($0) }, on: graph).graph
+    }
+
+    private static func pass(_ name: String) throws -> Pass {
+        guard let pass = Passes.named(name) else { throw InternalError("pipeline", "there is no pass '\(name)'") }
+        return pass
+    }
+}
