@@ -1,0 +1,104 @@
+// Files of the operating system: a path comes in, its bytes go out, read whole or mapped; and the other way round.
+// Writing replaces a file in one step, so that nobody ever sees half of it.
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// Reading and writing whole files.
+public enum FileSystem {
+    /// A file's bytes. Pipes are read to their end.
+    public static func contents(of path: String) throws -> [UInt8] {
+        let (descriptor, size) = try open(path)
+        defer { close(descriptor) }
+        var contents: [UInt8] = []
+        contents.reserveCapacity(size)
+        while true {
+            let piece = try [UInt8](unsafeUninitializedCapacity: max(size - contents.count, 1 << 16)) { buffer, count in
+                let got = readSome(descriptor, buffer)
+                guard got >= 0 else { throw failure(path, "can't be read") }
+                count = got
+            }
+            if piece.isEmpty { return contents }
+            if contents.isEmpty { contents = piece } else { contents += piece }
+        }
+    }
+
+    /// Writes a file, replacing one that is there only when all bytes are written.
+    public static func write(_ bytes: [UInt8], to path: String) throws {
+        var status = stat()
+        // What is no plain file, such as /dev/stdout, is written in place.
+        let isSpecial = stat(path, &status) == 0 && status.st_mode & S_IFMT != S_IFREG
+        let place = isSpecial ? path : "\(path).\(getpid()).part"
+        let descriptor = creat(place, 0o666)
+        guard descriptor >= 0 else { throw failure(path, "can't be written") }
+        var written = 0
+        while written < bytes.count {
+            let count = bytes.withUnsafeBytes { writeSome(descriptor, UnsafeRawBufferPointer(rebasing: $0[written...])) }
+            guard count > 0 else {
+                let error = failure(path, "can't be written")
+                close(descriptor)
+                if !isSpecial { unlink(place) }
+                throw error
+            }
+            written += count
+        }
+        guard close(descriptor) == 0, isSpecial || rename(place, path) == 0 else {
+            let error = failure(path, "can't be written")
+            if !isSpecial { unlink(place) }
+            throw error
+        }
+    }
+
+    /// Opens a file for reading; the size is 0 for what has none, such as a pipe.
+    fileprivate static func open(_ path: String) throws -> (descriptor: Int32, size: Int) {
+        let descriptor = openForReading(path)
+        guard descriptor >= 0 else { throw failure(path, "can't be opened") }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT != S_IFDIR else {
+            close(descriptor)
+            throw FileError(path, "is a directory", fix: "name a file")
+        }
+        return (descriptor, status.st_mode & S_IFMT == S_IFREG ? Int(status.st_size) : 0)
+    }
+
+    fileprivate static func failure(_ path: String, _ what: String) -> FileError {
+        let reason = String(cString: strerror(errno))
+        return FileError(path, "\(what): \(reason)", fix: "check the path and its permissions")
+    }
+}
+
+// Outside of the type, where the C library's names are not hidden by its own.
+private func openForReading(_ path: String) -> Int32 { open(path, O_RDONLY | O_CLOEXEC) }
+private func readSome(_ descriptor: Int32, _ buffer: UnsafeMutableBufferPointer<UInt8>) -> Int {
+    read(descriptor, buffer.baseAddress, buffer.count)
+}
+private func writeSome(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int { write(descriptor, bytes.baseAddress, bytes.count) }
+
+/// A file's bytes, mapped into memory and read when they are looked at. Whoever shortens the file meanwhile breaks it.
+final class MappedFile: @unchecked Sendable {
+    let path: String
+    let bytes: UnsafeRawBufferPointer
+
+    init(path: String) throws {
+        let (descriptor, size) = try FileSystem.open(path)
+        defer { close(descriptor) }
+        self.path = path
+        guard size > 0 else {
+            bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+            return
+        }
+        guard let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
+            throw FileSystem.failure(path, "can't be mapped")
+        }
+        bytes = UnsafeRawBufferPointer(start: base, count: size)
+    }
+
+    deinit {
+        if let base = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: base), bytes.count) }
+    }
+}

@@ -1,0 +1,42 @@
+// NumPy's .npy files: bytes come in, a literal goes out, and the other way round.
+// The format: numpy.org/doc/stable/reference/generated/numpy.lib.format.html, versions 1 to 3.
+import KilnIR
+
+/// Files of one array, as `numpy.save` writes them.
+public enum NPY {
+    public static func read(_ path: String) throws -> Literal { try parse(try FileSystem.contents(of: path), file: path) }
+
+    public static func write(_ value: Literal, to path: String) throws { try FileSystem.write(encode(value), to: path) }
+
+    /// Reads an array. Throws `FileError` for whatever is not one whole array of a type that Kiln has.
+    /// - Parameter file: what errors call the bytes.
+    public static func parse(_ bytes: [UInt8], file: String = "<bytes>") throws -> Literal {
+        try bytes.withUnsafeBytes { raw in
+            let reader = ByteReader(bytes: raw, file: file)
+            let header = try NPYHeader(reader)
+            let rest = raw.count - header.dataOffset
+            guard rest == header.byteCount else { throw header.wrongSize(rest, reader) }
+            return header.literal([UInt8](raw[header.dataOffset...]))
+        }
+    }
+
+    /// An array's bytes as a file. bf16, which NumPy does not have, is written as f32.
+    public static func encode(_ value: Literal) -> [UInt8] {
+        let value = value.dtype == .bf16 ? Literal(.f32, value.shape, scalars: value.scalars) : value
+        let sizes = value.shape.map(String.init).joined(separator: ", ") + (value.shape.count == 1 ? "," : "")
+        var header = "{'descr': '\(descriptor(value.dtype))', 'fortran_order': False, 'shape': (\(sizes)), }"
+        // Data begins at a multiple of 64 bytes, after a line end.
+        header += String(repeating: " ", count: 63 - (10 + header.utf8.count) % 64) + "\n"
+        var writer = ByteWriter(bytes: NPYHeader.magic + [1, 0])
+        writer.bytes.reserveCapacity(writer.bytes.count + 2 + header.utf8.count + value.bytes.count)
+        writer.append(UInt16(header.utf8.count))
+        writer.append(header)
+        writer.bytes += value.bytes
+        return writer.bytes
+    }
+
+    private static func descriptor(_ dtype: DType) -> String {
+        let kind = dtype == .bool ? "b" : dtype.isFloat ? "f" : dtype.isSigned ? "i" : "u"
+        return "\(dtype.byteCount == 1 ? "|" : "<")\(kind)\(dtype.byteCount)"
+    }
+}
