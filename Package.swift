@@ -14,7 +14,7 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CLLVM", pkgConfig: "kiln-llvm-19", providers: [.apt(["llvm-19-dev", "liblld-19-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-        .target(name: "CLLD", dependencies: ["CLLVM"], linkerSettings: [.linkedLibrary("lldELF"), .linkedLibrary("lldCommon")]),
+        .target(name: "CLLD", dependencies: ["CLLVM"], linkerSettings: [.linkedLibrary("lldELF"), .linkedLibrary("lldCommon"), .linkedLibrary("z"), .linkedLibrary("zstd")]),
         .target(name: "KilnRuntime", path: "Runtime", linkerSettings: [.linkedLibrary("m"), .linkedLibrary("pthread")]),
         .target(name: "KilnIR"),
         .target(name: "KilnOps", dependencies: ["KilnIR"]),
@@ -25,6 +25,10 @@ let package = Package(
         .target(name: "KilnExecution", dependencies: ["KilnIR", "KilnRuntime"]),
         .target(name: "Kiln", dependencies: ["KilnIR", "KilnOps", "KilnPasses", "KilnCompiler", "KilnExecution", "CZlib"]),
         .executableTarget(name: "KilnCLI", dependencies: ["Kiln", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        .testTarget(name: "KilnIRTests", dependencies: ["KilnIR"], path: "Tests/KilnIRTests"),
+        .testTarget(name: "LoopIRTests", dependencies: ["KilnIR", "KilnKernels"], path: "Tests/LoopIRTests"),
+        .testTarget(name: "KilnOpsTests", dependencies: ["KilnIR", "KilnOps"], path: "Tests/KilnOpsTests"),
+        .testTarget(name: "KilnPassesTests", dependencies: ["KilnIR", "KilnOps", "KilnPasses"], path: "Tests/KilnPassesTests"),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17
