@@ -29,6 +29,7 @@ let package = Package(
         .testTarget(name: "LoopIRTests", dependencies: ["KilnIR", "KilnKernels"], path: "Tests/LoopIRTests"),
         .testTarget(name: "KilnOpsTests", dependencies: ["KilnIR", "KilnOps"], path: "Tests/KilnOpsTests"),
         .testTarget(name: "KilnPassesTests", dependencies: ["KilnIR", "KilnOps", "KilnPasses"], path: "Tests/KilnPassesTests"),
+        .testTarget(name: "KilnLLVMTests", dependencies: ["KilnIR", "KilnKernels", "KilnLLVM", "KilnRuntime"], path: "Tests/KilnLLVMTests"),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17

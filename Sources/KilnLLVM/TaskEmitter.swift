@@ -124,17 +124,21 @@ struct FrameReader {
 /// Metadata that says that a task's buffers do not overlap.
 struct AliasScopes {
     static let workspace = -1
-    private var scopes: [Int: LLVMMetadataRef] = [:]
+    private var own: [Int: LLVMMetadataRef] = [:]
     private var others: [Int: LLVMMetadataRef] = [:]
 
     init(_ module: Module, name: String, buffers: Set<Int>) {
         let numbers = buffers.sorted() + [Self.workspace]
         let domain = module.metadata([module.metadata(name)])
+        var scopes: [Int: LLVMMetadataRef] = [:]
         for number in numbers { scopes[number] = module.metadata([module.metadata("\(name).\(number)"), domain]) }
+        for number in numbers { own[number] = module.metadata([scopes[number]!]) }
         for number in numbers { others[number] = module.metadata(numbers.filter { $0 != number }.map { scopes[$0]! }) }
+        // What an access is in is a list of scopes too.
+        scopes = scopes.mapValues { module.metadata([$0]) }
     }
 
-    func nodes(_ number: Int) -> (LLVMMetadataRef?, LLVMMetadataRef?) { (scopes[number], others[number]) }
+    func nodes(_ number: Int) -> (LLVMMetadataRef?, LLVMMetadataRef?) { (own[number], others[number]) }
 }
 
 extension Module {
