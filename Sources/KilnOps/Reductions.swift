@@ -10,9 +10,9 @@ extension Structural {
         "reduce_sum", attributes: ["axes"], dtypes: DType.numbers,
         rule: { rule in
             try rule.demandDType(in: DType.numbers)
-            return [rule.operand.without(try reducedAxes(&rule))]
+            return [rule.operand.without(try rule.axes())]
         },
-        form: { .reduce(.sum, axes: $0.attributes.ints("axes")) },
+        form: { reductionForm(.sum, $0) },
         pullback: { [$0.cotangent.repeating(over: $0.attributes.ints("axes"), of: $0.operand.dims)] },
         samples: reductionSamples)
 
@@ -20,9 +20,9 @@ extension Structural {
         "reduce_product", attributes: ["axes"], dtypes: DType.numbers,
         rule: { rule in
             try rule.demandDType(in: DType.numbers)
-            return [rule.operand.without(try reducedAxes(&rule))]
+            return [rule.operand.without(try rule.axes())]
         },
-        form: { .reduce(.product, axes: $0.attributes.ints("axes")) },
+        form: { reductionForm(.product, $0) },
         pullback: { pull in
             // The product of all others is the product of those before times that of those after: right also with zeros.
             let row = pull.operand.gatheringAxes(pull.attributes.ints("axes"))
@@ -39,7 +39,7 @@ extension Structural {
     public static let reduceMax = OpDefinition(
         "reduce_max", attributes: ["axes", "ties"], dtypes: DType.numbers,
         rule: { try extremeRule(&$0) },
-        form: { .reduce(.maximum, axes: $0.attributes.ints("axes")) },
+        form: { reductionForm(.maximum, $0) },
         pullback: { [extremePullback($0, first: reduceArgmax)] },
         samples: { reductionSamples($0, ties: true) })
 
@@ -47,7 +47,7 @@ extension Structural {
     public static let reduceMin = OpDefinition(
         "reduce_min", attributes: ["axes", "ties"], dtypes: DType.numbers,
         rule: { try extremeRule(&$0) },
-        form: { .reduce(.minimum, axes: $0.attributes.ints("axes")) },
+        form: { reductionForm(.minimum, $0) },
         pullback: { [extremePullback($0, first: reduceArgmin)] },
         samples: { reductionSamples($0, ties: true) })
 
@@ -55,43 +55,43 @@ extension Structural {
         "reduce_any", attributes: ["axes"], dtypes: [.bool],
         rule: { rule in
             try rule.demandDType(in: [.bool])
-            return [rule.operand.without(try reducedAxes(&rule))]
+            return [rule.operand.without(try rule.axes())]
         },
-        form: { .reduce(.any, axes: $0.attributes.ints("axes")) },
+        form: { reductionForm(.any, $0) },
         samples: reductionSamples)
 
     public static let reduceAll = OpDefinition(
         "reduce_all", attributes: ["axes"], dtypes: [.bool],
         rule: { rule in
             try rule.demandDType(in: [.bool])
-            return [rule.operand.without(try reducedAxes(&rule))]
+            return [rule.operand.without(try rule.axes())]
         },
-        form: { .reduce(.all, axes: $0.attributes.ints("axes")) },
+        form: { reductionForm(.all, $0) },
         samples: reductionSamples)
 
     /// The position, as i64, of the first greatest element along one axis; NaN is beyond every number.
     public static let reduceArgmax = OpDefinition(
         "reduce_argmax", attributes: ["axes"], dtypes: DType.numbers,
         rule: { try positionRule(&$0) },
-        form: { .reduce(.argmax, axes: $0.attributes.ints("axes")) },
+        form: { reductionForm(.argmax, $0) },
         samples: { reductionSamples($0).filter { $0.attributes.ints("axes").count == 1 && $0.operands[0].elementCount != 0 } })
 
     /// The position, as i64, of the first least element along one axis; NaN is beyond every number.
     public static let reduceArgmin = OpDefinition(
         "reduce_argmin", attributes: ["axes"], dtypes: DType.numbers,
         rule: { try positionRule(&$0) },
-        form: { .reduce(.argmin, axes: $0.attributes.ints("axes")) },
+        form: { reductionForm(.argmin, $0) },
         samples: { reductionSamples($0).filter { $0.attributes.ints("axes").count == 1 && $0.operands[0].elementCount != 0 } })
 
-    private static func reducedAxes(_ rule: inout ShapeRule) throws -> [Int] {
-        let axes = try rule.axes()
-        try rule.demand(!axes.isEmpty, "has no axes to reduce", fix: "name at least one axis")
-        return axes
+    /// A reduction over no axes is the operand itself.
+    private static func reductionForm(_ kind: ReductionKind, _ context: OpContext) -> Form {
+        let axes = context.attributes.ints("axes")
+        return axes.isEmpty ? .view(IndexMap(context.operands[0].shape.indices.map { .index($0) })) : .reduce(kind, axes: axes)
     }
 
     private static func extremeRule(_ rule: inout ShapeRule) throws -> [TensorType] {
         try rule.demandDType(in: DType.numbers)
-        let axes = try reducedAxes(&rule)
+        let axes = try rule.axes()
         if let ties = rule.attributes["ties"] {
             try rule.demand(ties == .string("first") || ties == .string("even"), "`ties` is neither `first` nor `even`", fix: "give one of the two")
         }
@@ -101,7 +101,7 @@ extension Structural {
 
     private static func positionRule(_ rule: inout ShapeRule) throws -> [TensorType] {
         try rule.demandDType(in: DType.numbers)
-        let axes = try reducedAxes(&rule)
+        let axes = try rule.axes()
         try rule.demand(axes.count == 1, "is over one axis, was given \(axes.count)", fix: "flatten the axes first, or take one")
         try demandElements(&rule, axes[0])
         return [rule.operand.without(axes).with(dtype: .i64)]
@@ -139,7 +139,8 @@ extension Structural {
                        OpSample([TensorType(dtype, [2, 3, 5])], ["axes": .ints([0, 2])]),
                        OpSample([TensorType(dtype, [3, 37])], ["axes": .ints([0, 1])]),
                        OpSample([TensorType(dtype, ["n", 5])], ["axes": .ints([1])]),
-                       OpSample([TensorType(dtype, [4, 1])], ["axes": .ints([1])])]
+                       OpSample([TensorType(dtype, [4, 1])], ["axes": .ints([1])]),
+                       OpSample([TensorType(dtype, [3])], ["axes": .ints([])])]
         if ties {
             samples.append(OpSample([TensorType(dtype, [2, 3, 5])], ["axes": .ints([1, 2]), "ties": .string("first")]))
         } else {
