@@ -95,12 +95,17 @@ extension Maths {
     /// The inverse hyperbolic tangent within 1.8 ulp: with (1 + a) / (1 - a) = 2^e m, half of e ln 2 plus atanh((m-1) / (m+1)).
     static func atanh(_ x: ScalarTerm) -> ScalarTerm {
         let a = x.magnitude
+        let above = a + 1, below = x.constant(1) - a
         // Differences of bits are near logarithms: good enough to choose e so that |z| < 0.21.
-        let ratio = (a + 1).bits - (x.constant(1) - a).bits
-        let exponent = ratio.plus(0x40_0000).masked(-0x80_0000)
+        let exponent = (above.bits - below.bits).plus(0x40_0000).masked(-0x80_0000)
         let power = exponent.plus(0x3f80_0000).float
+        // z = (above - power below) / (above + power below). Up to a half each is one rounding from x, and z is x itself where e is 0;
+        // beyond, `below` is exact, and the powers grow too large to add one to.
+        let isNear = a < 0.5
         let sum = power + 1, difference = x.constant(1) - power
-        let z = a.fma(sum, difference) / a.fma(difference, sum)
+        let numerator = isNear.select(a.fma(sum, difference), below.fma(-power, above))
+        let denominator = isNear.select(a.fma(difference, sum), below.fma(power, above))
+        let z = numerator / denominator
         // atanh z = z + z³ p(z²); minimax on |z| <= 0.21, relative error 2^-34.
         let square = z * z
         let p = square.polynomial([0.3333333134651184, 0.20000503957271576, 0.14249056577682495, 0.12121699005365372])

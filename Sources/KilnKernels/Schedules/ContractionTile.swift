@@ -68,6 +68,10 @@ extension GroupLowering {
                     continue
                 }
                 let rest = plan.columnCount - start
+                if let known = rest.constant {
+                    if known > 0 { try inLanes(.constant(min(known, lanes))) }
+                    continue
+                }
                 try writer.branch([.isNonNegative(rest - .constant(lanes))], then: { try inLanes(.constant(lanes)) }) {
                     try writer.branch([.isNonNegative(rest - 1)]) { try inLanes(rest) }
                 }

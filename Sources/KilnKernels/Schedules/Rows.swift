@@ -101,7 +101,7 @@ extension GroupLowering {
         var first: [ValueID: Int] = [:]
         var uses: [ValueID: Set<Int>] = [:]
         for (number, root) in passes.enumerated() {
-            let pass = number < passes.count - plan.fullOutputs.count ? level[root]! : plan.levels.count
+            let pass = number < passes.count - plan.fullOutputs.count ? level[root] ?? 0 : plan.levels.count
             for value in costly(from: root) {
                 first[value] = min(first[value] ?? pass, pass)
                 uses[value, default: []].insert(pass)
