@@ -27,6 +27,7 @@ let package = Package(
         .executableTarget(name: "KilnCLI", dependencies: ["Kiln", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         .testTarget(name: "KilnIRTests", dependencies: ["KilnIR"], path: "Tests/KilnIRTests"),
         .testTarget(name: "LoopIRTests", dependencies: ["KilnIR", "KilnKernels"], path: "Tests/LoopIRTests"),
+        .testTarget(name: "KilnKernelsTests", dependencies: ["KilnIR", "KilnOps", "KilnKernels"], path: "Tests/KilnKernelsTests"),
         .testTarget(name: "KilnOpsTests", dependencies: ["KilnIR", "KilnOps"], path: "Tests/KilnOpsTests"),
         .testTarget(name: "KilnPassesTests", dependencies: ["KilnIR", "KilnOps", "KilnPasses"], path: "Tests/KilnPassesTests"),
         .testTarget(name: "KilnLLVMTests", dependencies: ["KilnIR", "KilnKernels", "KilnLLVM", "KilnRuntime"], path: "Tests/KilnLLVMTests"),

@@ -16,7 +16,7 @@ extension Operand {
 }
 
 extension Elementwise {
-    public static let rsqrt = unary("rsqrt", ulp: 2, domains: 0.5...3, meaning: { $0(.reciprocalSquareRoot) }, real: { 1 / $0.squareRoot() },
+    public static let rsqrt = unary("rsqrt", ulp: 0.51, domains: 0.5...3, meaning: { $0(.reciprocalSquareRoot) }, real: { 1 / $0.squareRoot() },
                                     derivative: { _, y in y * y * y * -0.5 })
 }
 extension Operand {

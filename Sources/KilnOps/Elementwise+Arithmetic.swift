@@ -100,7 +100,7 @@ extension Operand {
 
 extension Elementwise {
     public static let pow = binary(
-        "pow", ulp: 4, domains: 0.5...2, meaning: { $0.dtype.isFloat ? $0(.power, $1) : wholePower($0, $1) },
+        "pow", ulp: 0.51, domains: 0.5...2, meaning: { $0.dtype.isFloat ? $0(.power, $1) : wholePower($0, $1) },
         real: { Foundation.pow($0, $1) }, whole: { x, _ in Int128.wrappingPower(x[0], x[1]) },
         partials: { a, b, y in
             // 0^b does not change with b, and a^0 does not change with a; the logarithm of what is not chosen must stay finite.

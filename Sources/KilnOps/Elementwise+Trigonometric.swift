@@ -8,7 +8,7 @@ extension Elementwise {
 }
 
 extension Elementwise {
-    public static let sin = unary("sin", ulp: 4, meaning: { $0(.sin) }, real: { Foundation.sin($0) },
+    public static let sin = unary("sin", ulp: 1.5, meaning: { $0(.sin) }, real: { Foundation.sin($0) },
         derivative: { x, _ in x.cos() })
 }
 extension Operand {
@@ -16,7 +16,7 @@ extension Operand {
 }
 
 extension Elementwise {
-    public static let cos = unary("cos", ulp: 4, meaning: { $0(.cos) }, real: { Foundation.cos($0) },
+    public static let cos = unary("cos", ulp: 1.5, meaning: { $0(.cos) }, real: { Foundation.cos($0) },
         derivative: { x, _ in -x.sin() })
 }
 extension Operand {
@@ -24,7 +24,7 @@ extension Operand {
 }
 
 extension Elementwise {
-    public static let tan = unary("tan", ulp: 4, domains: -1...1, meaning: { $0(.tan) }, real: { Foundation.tan($0) },
+    public static let tan = unary("tan", ulp: 0.53, domains: -1...1, meaning: { $0(.tan) }, real: { Foundation.tan($0) },
         derivative: { _, y in y * y + 1 })
 }
 extension Operand {
@@ -32,7 +32,7 @@ extension Operand {
 }
 
 extension Elementwise {
-    public static let asin = unary("asin", ulp: 4, domains: -0.8...0.8, meaning: { $0(.asin) }, real: { Foundation.asin($0) },
+    public static let asin = unary("asin", ulp: 1.9, domains: -0.8...0.8, meaning: { $0(.asin) }, real: { Foundation.asin($0) },
         derivative: { x, _ in (1 - x * x).rsqrt() })
 }
 extension Operand {
@@ -40,7 +40,7 @@ extension Operand {
 }
 
 extension Elementwise {
-    public static let acos = unary("acos", ulp: 4, domains: -0.8...0.8, meaning: { $0(.acos) }, real: { Foundation.acos($0) },
+    public static let acos = unary("acos", ulp: 1.2, domains: -0.8...0.8, meaning: { $0(.acos) }, real: { Foundation.acos($0) },
         derivative: { x, _ in -(1 - x * x).rsqrt() })
 }
 extension Operand {
@@ -48,7 +48,7 @@ extension Operand {
 }
 
 extension Elementwise {
-    public static let atan = unary("atan", ulp: 4, meaning: { $0(.atan) }, real: { Foundation.atan($0) },
+    public static let atan = unary("atan", ulp: 1.35, meaning: { $0(.atan) }, real: { Foundation.atan($0) },
         derivative: { x, _ in (x * x + 1).reciprocal() })
 }
 extension Operand {
@@ -56,7 +56,7 @@ extension Operand {
 }
 
 extension Elementwise {
-    public static let sinh = unary("sinh", ulp: 4, meaning: { $0(.sinh) }, real: { Foundation.sinh($0) },
+    public static let sinh = unary("sinh", ulp: 1.25, meaning: { $0(.sinh) }, real: { Foundation.sinh($0) },
         derivative: { x, _ in x.cosh() })
 }
 extension Operand {
@@ -64,7 +64,7 @@ extension Operand {
 }
 
 extension Elementwise {
-    public static let cosh = unary("cosh", ulp: 4, meaning: { $0(.cosh) }, real: { Foundation.cosh($0) },
+    public static let cosh = unary("cosh", ulp: 1.2, meaning: { $0(.cosh) }, real: { Foundation.cosh($0) },
         derivative: { x, _ in x.sinh() })
 }
 extension Operand {
@@ -72,7 +72,7 @@ extension Operand {
 }
 
 extension Elementwise {
-    public static let tanh = unary("tanh", ulp: 4, meaning: { $0(.tanh) }, real: { Foundation.tanh($0) },
+    public static let tanh = unary("tanh", ulp: 0.9, meaning: { $0(.tanh) }, real: { Foundation.tanh($0) },
         derivative: { _, y in 1 - y * y })
 }
 extension Operand {
@@ -80,7 +80,7 @@ extension Operand {
 }
 
 extension Elementwise {
-    public static let asinh = unary("asinh", ulp: 4, meaning: { $0(.asinh) }, real: { Foundation.asinh($0) },
+    public static let asinh = unary("asinh", ulp: 1.85, meaning: { $0(.asinh) }, real: { Foundation.asinh($0) },
         derivative: { x, _ in (x * x + 1).rsqrt() })
 }
 extension Operand {
@@ -88,7 +88,7 @@ extension Operand {
 }
 
 extension Elementwise {
-    public static let acosh = unary("acosh", ulp: 4, domains: 1.3...3, meaning: { $0(.acosh) }, real: { Foundation.acosh($0) },
+    public static let acosh = unary("acosh", ulp: 2, domains: 1.3...3, meaning: { $0(.acosh) }, real: { Foundation.acosh($0) },
         derivative: { x, _ in (x * x - 1).rsqrt() })
 }
 extension Operand {
@@ -96,7 +96,7 @@ extension Operand {
 }
 
 extension Elementwise {
-    public static let atanh = unary("atanh", ulp: 4, domains: -0.8...0.8, meaning: { $0(.atanh) }, real: { Foundation.atanh($0) },
+    public static let atanh = unary("atanh", ulp: 1.8, domains: -0.8...0.8, meaning: { $0(.atanh) }, real: { Foundation.atanh($0) },
         derivative: { x, _ in (1 - x * x).reciprocal() })
 }
 extension Operand {

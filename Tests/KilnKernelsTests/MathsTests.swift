@@ -1,0 +1,102 @@
+// The expansions of elementary functions, evaluated node by node, against Double's within the bound that their ops state.
+
+import KilnIR
+import KilnKernels
+import KilnOps
+import Testing
+
+struct MathsTests {
+    static let unary = ScalarFunction.allCases.filter { $0.arity == 1 && Maths.expand($0, .f32) != nil }
+    static let reduced = ScalarFunction.allCases.filter { Maths.expandSmall($0, .f32) != nil }
+
+    @Test func everyTranscendentalFunctionOfF32IsExpanded() {
+        let names = "rsqrt exp exp2 expm1 log log2 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf pow"
+        let expanded = ScalarFunction.allCases.filter { Maths.expand($0, .f32) != nil }.map(\.rawValue)
+        #expect(expanded == names.split(separator: " ").map(String.init))
+        #expect(ScalarFunction.allCases.allSatisfy { Maths.expand($0, .f16) == nil && Maths.expand($0, .bf16) == nil })
+    }
+
+    @Test(arguments: unary + [.power])
+    func usesPrimitiveFunctionsAlone(_ function: ScalarFunction) throws {
+        let expansion = try #require(Maths.expand(function, .f32))
+        #expect(expansion.dtype == .f32)
+        for (node, dtype) in zip(expansion.nodes, expansion.dtypes) {
+            switch node {
+            case .apply(let used, _): #expect(Maths.expand(used, .f32) == nil, "\(used)")
+            case .constant(.real(let value)) where dtype == .f32: #expect(value.isNaN || Double(Float(value)) == value, "\(value)")
+            default: break
+            }
+        }
+    }
+
+    @Test(arguments: unary)
+    func staysWithinItsBound(_ function: ScalarFunction) throws {
+        try check(function, #require(Maths.expand(function, .f32)), MathsSamples.all)
+    }
+
+    @Test(arguments: reduced)
+    func staysWithinItsBoundForSmallArguments(_ function: ScalarFunction) throws {
+        let small = MathsSamples.all.filter { !(Double($0.magnitude) >= Maths.smallLimit && $0.isFinite) }
+        try check(function, #require(Maths.expandSmall(function, .f32)), small)
+    }
+
+    private func check(_ function: ScalarFunction, _ expansion: ScalarExpr, _ samples: [Float]) throws {
+        let op = try #require(Catalogue.op(named: function.rawValue))
+        let reference = try #require(op.reference?.real)
+        var evaluate = ScalarEvaluator(expansion)
+        var worst = Worst()
+        for x in samples {
+            let value = Float(evaluate([.real(Double(x))]).double)
+            worst.add(FloatError(value, exact: reference([Double(x)])).ulp, "\(x): \(value)")
+        }
+        #expect(op.ulp > 0 && worst.ulp <= op.ulp, "\(function) at \(worst.place)")
+    }
+
+    @Test func powerStaysWithinItsBound() throws {
+        let op = try #require(Catalogue.op(named: "pow")), reference = try #require(op.reference?.real)
+        var evaluate = try ScalarEvaluator(#require(Maths.expand(.power, .f32)))
+        var worst = Worst()
+        let special = MathsSamples.special.flatMap { x in MathsSamples.special.map { (x: x, y: $0) } }
+        for (x, y) in special + MathsSamples.pairs {
+            let value = Float(evaluate([.real(Double(x)), .real(Double(y))]).double)
+            worst.add(FloatError(value, exact: reference([Double(x), Double(y)])).ulp, "(\(x), \(y)): \(value)")
+        }
+        #expect(op.ulp > 0 && worst.ulp <= op.ulp, "pow at \(worst.place)")
+    }
+}
+
+/// The greatest error met and where.
+private struct Worst {
+    var ulp = 0.0
+    var place = "none"
+
+    mutating func add(_ error: Double, _ place: @autoclosure () -> String) {
+        guard error > ulp else { return }
+        ulp = error
+        self.place = place() + ", \(error) ulp"
+    }
+}
+
+/// How far an f32 is from an exact value.
+struct FloatError {
+    /// In units of the exact value's last place in f32; infinite where NaN, an infinity or a zero's sign is wrong.
+    let ulp: Double
+
+    init(_ value: Float, exact: Double) {
+        if exact.isNaN || value.isNaN {
+            ulp = exact.isNaN && value.isNaN ? 0 : .infinity
+        } else if exact == 0 || exact.isInfinite {
+            ulp = Double(value) == exact && value.sign == exact.sign ? 0 : .infinity
+        } else {
+            // An overflow counts as the power of two after the greatest number.
+            let finite = value.isInfinite ? (value < 0 ? -0x1p128 : 0x1p128) : Double(value)
+            let unit = Double(sign: .plus, exponent: min(max(exact.exponent - 23, -149), 104), significand: 1)
+            ulp = abs(finite - exact.clamped) / unit
+        }
+    }
+}
+
+extension Double {
+    /// Past 2^128, as near as f32's infinity is to it.
+    fileprivate var clamped: Double { Swift.min(Swift.max(self, -0x1p128), 0x1p128) }
+}
