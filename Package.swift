@@ -31,6 +31,7 @@ let package = Package(
         .testTarget(name: "KilnOpsTests", dependencies: ["KilnIR", "KilnOps"], path: "Tests/KilnOpsTests"),
         .testTarget(name: "KilnPassesTests", dependencies: ["KilnIR", "KilnOps", "KilnPasses"], path: "Tests/KilnPassesTests"),
         .testTarget(name: "KilnLLVMTests", dependencies: ["KilnIR", "KilnKernels", "KilnLLVM", "KilnRuntime"], path: "Tests/KilnLLVMTests"),
+        .testTarget(name: "FileTests", dependencies: ["Kiln", "KilnIR"], path: "Tests/FileTests", exclude: ["Fixtures"]),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17

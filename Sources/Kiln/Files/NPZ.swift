@@ -67,11 +67,13 @@ public enum NPZ {
 
     /// The arrays as an archive; the same arrays give the same bytes. Throws where two have one name.
     public static func encode(_ arrays: [(name: String, value: Literal)], file: String = "<bytes>", isCompressed: Bool = true) throws -> [UInt8] {
-        try encode(arrays, file: file, isCompressed: isCompressed, ZipWriter())
+        try encode(arrays, file: file, isCompressed: isCompressed, zip64From: 0xFFFF_FFFF)
     }
 
-    static func encode(_ arrays: [(name: String, value: Literal)], file: String, isCompressed: Bool, _ writer: ZipWriter) throws -> [UInt8] {
-        var writer = writer
+    /// - Parameter limit: from which on sizes are written in 64 bits.
+    package static func encode(_ arrays: [(name: String, value: Literal)], file: String = "<bytes>", isCompressed: Bool,
+                               zip64From limit: Int) throws -> [UInt8] {
+        var writer = ZipWriter(limit: limit)
         var names: Set<String> = []
         for (name, value) in arrays {
             guard name.utf8.count <= 0xFFFF - 4, names.insert(name).inserted else {
