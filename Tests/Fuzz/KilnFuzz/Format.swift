@@ -1,0 +1,48 @@
+// The formats that are fuzzed: for each, valid inputs to begin with, tokens that mean something in it, and its reader.
+// A format is added with one line in `Format.all`.
+
+import KilnIR
+import KilnKernels
+import KilnOps
+
+/// A format whose reader must survive anything.
+struct Format: Sendable {
+    let name: String
+    /// Valid inputs.
+    let seeds: @Sendable () throws -> [[UInt8]]
+    /// Pieces to insert beside those of the seeds.
+    let dictionary: [String]
+    /// Reads an input. A mistake in the input throws its error; a mistake of the reader's throws `Finding` or `InternalError`.
+    let read: @Sendable ([UInt8]) throws -> Void
+
+    static let all: [Format] = [
+        Format(name: "kiln", seeds: { try Seeds.graphs.get() }, dictionary: Seeds.words, read: readGraph),
+        Format(name: "program", seeds: { Seeds.programs }, dictionary: Seeds.words, read: readProgram),
+    ]
+}
+
+/// A fault of the reader that is no crash.
+struct Finding: Error, CustomStringConvertible {
+    var description: String
+}
+
+@Sendable private func readGraph(_ bytes: [UInt8]) throws {
+    let graph = try Graph.parse(String(decoding: bytes, as: UTF8.self), catalogue: Catalogue.op)
+    try graph.verify(after: "parsing")
+    let text = graph.description
+    let again: Graph
+    do { again = try Graph.parse(text, catalogue: Catalogue.op) } catch { throw Finding(description: "what was printed does not parse: \(error)\n\(text)") }
+    guard again.isEquivalent(to: graph), again.description == text else { throw Finding(description: "what was printed parses to another graph\n\(text)") }
+    // What comes next asks for the forms; their rules may refuse, not crash.
+    for operation in graph.operations { _ = try? graph.form(of: operation) }
+}
+
+@Sendable private func readProgram(_ bytes: [UInt8]) throws {
+    let program = try Program.parse(String(decoding: bytes, as: UTF8.self))
+    let text = program.description
+    let again: Program
+    do { again = try Program.parse(text) } catch { throw Finding(description: "what was printed does not parse: \(error)\n\(text)") }
+    guard again == program else { throw Finding(description: "what was printed parses to another program\n\(text)") }
+    // The verifier's finding is the right answer to most of these.
+    do { try program.verify() } catch is InternalError {}
+}

@@ -1,0 +1,93 @@
+// Feeds a reader with mutated inputs: KilnFuzz --format kiln --runs 1000000 --seed 1 [--input FILE] [--keep FILE]
+// Every input is written to the file `--keep` before it is read, so that one that crashes the reader is found there.
+
+import Glibc
+import KilnIR
+
+struct Arguments {
+    var format = "kiln"
+    var runs = 1_000_000
+    var seed: UInt64 = 1
+    /// A file to read once instead of mutating.
+    var input: String?
+    var keep: String?
+
+    /// The arguments of the command line, or nothing where they make no sense.
+    init?(_ words: [String]) {
+        guard words.count % 2 == 0 else { return nil }
+        for position in stride(from: 0, to: words.count, by: 2) {
+            let value = words[position + 1]
+            switch words[position] {
+            case "--format": format = value
+            case "--runs": guard let number = Int(value), number >= 0 else { return nil }; runs = number
+            case "--seed": guard let number = UInt64(value) else { return nil }; seed = number
+            case "--input": input = value
+            case "--keep": keep = value
+            default: return nil
+            }
+        }
+    }
+}
+
+func fail(_ message: String, _ code: Int32) -> Never {
+    let line = Array((message + "\n").utf8)
+    _ = write(STDERR_FILENO, line, line.count)
+    exit(code)
+}
+
+func contents(of path: String) -> [UInt8] {
+    guard let file = fopen(path, "rb") else { fail("\(path) can't be read", 2) }
+    defer { fclose(file) }
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+        let count = fread(&buffer, 1, buffer.count, file)
+        if count == 0 { return bytes }
+        bytes += buffer[..<count]
+    }
+}
+
+/// Reads one input; true where it was accepted. Faults of the reader end the program.
+func accepts(_ input: [UInt8], _ format: Format, _ where_: String) -> Bool {
+    do {
+        try format.read(input)
+        return true
+    } catch let error where error is Finding || error is InternalError { fail("\(where_): \(error)", 1) } catch { return false }
+}
+
+guard let arguments = Arguments(Array(CommandLine.arguments.dropFirst())), let format = Format.all.first(where: { $0.name == arguments.format })
+else { fail("usage: KilnFuzz --format \(Format.all.map(\.name).joined(separator: "|")) --runs N --seed S [--input FILE] [--keep FILE]", 2) }
+
+if let path = arguments.input {
+    print(accepts(contents(of: path), format, path) ? "accepted" : "rejected")
+    exit(0)
+}
+
+let keep = arguments.keep ?? "/tmp/kiln-fuzz-\(getpid()).\(format.name)"
+let descriptor = open(keep, O_CREAT | O_RDWR | O_TRUNC, 0o644)
+guard descriptor >= 0 else { fail("\(keep) can't be written", 2) }
+let seeds = try format.seeds()
+for (number, seed) in seeds.enumerated() where !accepts(seed, format, "seed \(number)") {
+    fail("seed \(number) is rejected:\n\(String(decoding: seed, as: UTF8.self))", 1)
+}
+
+var mutator = Mutator(seeds: seeds, dictionary: format.dictionary, seed: arguments.seed)
+var acceptedCount = 0
+var slowest = Duration.zero
+let clock = ContinuousClock()
+for run in 0..<arguments.runs {
+    let input = mutator.next()
+    _ = input.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
+    ftruncate(descriptor, off_t(input.count))
+    let start = clock.now
+    if accepts(input, format, "input \(run), in \(keep)") {
+        acceptedCount += 1
+        mutator.keep(input)
+    }
+    let time = clock.now - start
+    slowest = max(slowest, time)
+    // An input of a few kilobytes has no business taking this long.
+    if time > .seconds(5) { fail("input \(run), in \(keep), took \(time)", 1) }
+}
+unlink(keep)
+print("\(arguments.runs) inputs, \(acceptedCount) accepted, \(arguments.runs - acceptedCount) rejected; \(seeds.count) seeds, slowest \(slowest)")
