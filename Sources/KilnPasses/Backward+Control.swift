@@ -118,19 +118,18 @@ struct Loop {
     private func reverseBody() throws -> Graph {
         let inner = GraphBuilder("body")
         let (rounds, cotangents, first, captured) = reverseInputs(inner)
-        let round = rounds - inner.full(1, Self.counter)
-        let state = inner.append(operation.op, first + [inner.full(0, Self.counter)] + captured + [round],
+        let before = rounds - inner.full(1, Self.counter)
+        let state = inner.append(operation.op, first + [inner.full(0, Self.counter)] + captured + [before],
                                  ["carried": .int(carried + 1)], regions: try [limitCondition(), countedBody(extra: [Self.counter])])
             .prefix(carried)
-        let next = inner.inline(body, state + captured)
-        let starts = zip(activeState, cotangents).map { (value: next[$0], cotangent: $1) }
-        let targets = activeState.map { state[$0] } + activeCaptured.map { captured[$0 - carried] }
-        let gradients = try Differentiate.backward(inner, from: starts, to: targets)
-        let stepped = targets.indices.map { number -> Value in
-            let gradient = gradients[number] ?? inner.full(0, targets[number].type)
+        let active = activeState + activeCaptured
+        // A graph of its own: within it the state is an input, and what it was computed from again is out of sight.
+        let roundGradient = try Differentiate.gradientGraph(of: body, seeded: activeState, wanted: active)
+        let gradients = inner.inline(roundGradient, state + captured + cotangents.prefix(activeState.count))
+        let stepped = active.indices.map { number in
             // A carried value's gradient is handed on; a captured one's gathers over the rounds.
-            return number < activeState.count ? gradient : cotangents[number] + gradient
+            number < activeState.count ? gradients[number] : cotangents[number] + gradients[number]
         }
-        return try inner.finish(([round] + stepped).enumerated().map { ("n\($0)", $1) })
+        return try inner.finish(([before] + stepped).enumerated().map { ("n\($0)", $1) })
     }
 }

@@ -21,8 +21,10 @@ extension Differentiate {
         for position in builder.graph.operations.indices.reversed() {
             let operation = builder.graph.operations[position]
             guard operation.results.contains(where: { active[$0] && cotangents[$0] != nil }) else { continue }
-            builder.location = operation.location
             let wanted = operation.operands.map { active[$0] }
+            // What makes a target itself is not on the way to it.
+            guard wanted.contains(true) else { continue }
+            builder.location = operation.location
             let gradients = try pullback(operation, in: builder, cotangents: operation.results.map { cotangents[$0] }, wanted: wanted)
             if let error = builder.error { throw InternalError("differentiate", "the gradient of \(operation.op.name) is ill-typed", context: "\(error)") }
             for (number, gradient) in gradients.enumerated() where wanted[number] {

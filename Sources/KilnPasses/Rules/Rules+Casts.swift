@@ -45,6 +45,8 @@ extension Rules {
     /// Whether going from one dtype to another by way of a third is going there directly.
     static func canSkip(_ from: DType, _ between: DType, _ to: DType) -> Bool {
         if isLossless(from, between) {
+            // Integers wrap into narrower ones; by way of a float they would saturate.
+            if !from.isFloat, between.isFloat, to.isInteger { return isLossless(from, to) }
             // 64-bit integers reach the narrow floats by way of f64, whatever they came from.
             return !(to == .f16 || to == .bf16) || from.isFloat || from.byteCount <= 4
         }
