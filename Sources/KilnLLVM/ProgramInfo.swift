@@ -34,12 +34,11 @@ struct ProgramInfoEmitter {
 
     /// The buffers that are arguments of a kind, by their numbers, which must run from 0 without gaps.
     private func arguments(_ number: (Buffer.Storage) -> Int?) throws -> [Buffer] {
-        let numbered = program.buffers.compactMap { buffer in number(buffer.storage).map { (number: $0, buffer: buffer) } }
-        let sorted = numbered.sorted { $0.number < $1.number }
-        guard sorted.enumerated().allSatisfy({ $0.offset == $0.element.number }) else {
-            throw InternalError("llvm", "the numbers of inputs or outputs are not 0, 1, …: \(sorted.map(\.number))")
+        let buffers = program.arguments(number)
+        guard buffers.enumerated().allSatisfy({ number($0.element.storage) == $0.offset }) else {
+            throw InternalError("llvm", "the numbers of inputs or outputs are not 0, 1, …: \(buffers.map(\.name))")
         }
-        return sorted.map(\.buffer)
+        return buffers
     }
 
     // MARK: Tables
