@@ -35,6 +35,7 @@ let package = Package(
         .testTarget(name: "KilnPassesTests", dependencies: ["KilnIR", "KilnOps", "KilnPasses"], path: "Tests/KilnPassesTests"),
         .testTarget(name: "KilnLLVMTests", dependencies: ["KilnIR", "KilnKernels", "KilnLLVM", "KilnRuntime"], path: "Tests/KilnLLVMTests"),
         .testTarget(name: "FileTests", dependencies: ["Kiln", "KilnIR"], path: "Tests/FileTests", exclude: ["Fixtures"]),
+        .testTarget(name: "KilnTests", dependencies: ["Kiln"], path: "Tests/KilnTests"),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17

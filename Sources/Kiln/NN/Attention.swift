@@ -1,0 +1,74 @@
+// Attention: softmax of the products of queries and keys, applied to values, in several heads.
+import KilnIR
+import KilnOps
+
+/// `softmax(q · kᵀ / √width + mask) · v` over the last two axes. (A. Vaswani et al., "Attention Is All You Need", 2017.)
+///
+/// - Parameters:
+///   - query: […, queries, width]
+///   - key: […, keys, width]
+///   - value: […, keys, width']
+///   - mask: what is added to the products, or, where it holds bools, which of them count; broadcast to […, queries, keys].
+///   - isCausal: whether a query sees only keys up to its own position.
+public func scaledDotProductAttention(_ query: Tensor, _ key: Tensor, _ value: Tensor, mask: Tensor? = nil, isCausal: Bool = false,
+                                      file: StaticString = #fileID, line: UInt = #line) -> Tensor {
+    let location = SourceLocation(file, line)
+    guard query.rank >= 2, query.rank == key.rank, key.rank == value.rank, let width = query.dims.last?.constant else {
+        return .poisoned(ShapeError(op: "attention", "takes three tensors […, length, width]", operands: [query.type, key.type, value.type],
+                                    at: location, fix: "pass as many axes for each, and a fixed width"), like: query, at: location)
+    }
+    var scores = query.matmul(key.transpose(-1, -2)) * (1 / Double(max(width, 1)).squareRoot())
+    if isCausal {
+        let last = scores.dims[scores.rank - 2]
+        let row = scores.iota(.i64, [last, key.dims[key.rank - 2]], axis: 0, at: location)
+        let column = scores.iota(.i64, row.dims, axis: 1, at: location)
+        scores = (column .<= row).expand(scores.dims).select(scores, -Double.infinity)
+    }
+    if let mask {
+        scores = mask.dtype == .bool ? mask.expand(scores.dims).select(scores, -Double.infinity) : scores + mask
+    }
+    return scores.softmax(-1).matmul(value)
+}
+
+/// Attention in several heads: [batch, length, width] → [batch, length, width].
+public final class MultiheadAttention: Layer {
+    public let query: Linear
+    public let key: Linear
+    public let value: Linear
+    public let output: Linear
+    private let heads: Int
+    private let isCausal: Bool
+
+    /// - Precondition: `heads` divides `width`.
+    public init(_ width: Int, heads: Int, isCausal: Bool = false, bias: Bool = true, dtype: DType = .f32) {
+        precondition(heads > 0 && width % heads == 0, "the number of heads must divide the width")
+        func projection() -> Linear {
+            let layer = Linear(width, width, bias: bias, dtype: dtype)
+            layer.weight = Initialization.xavierUniform([width, width], dtype: dtype)
+            return layer
+        }
+        query = projection()
+        key = projection()
+        value = projection()
+        output = Linear(width, width, bias: bias, dtype: dtype)
+        self.heads = heads
+        self.isCausal = isCausal
+    }
+
+    public func callAsFunction(_ input: Tensor) -> Tensor { callAsFunction(input, input, input) }
+
+    public func callAsFunction(_ q: Tensor, _ k: Tensor, _ v: Tensor, mask: Tensor? = nil) -> Tensor {
+        guard q.rank == 3, k.rank == 3, v.rank == 3 else {
+            return .poisoned(ShapeError(op: "MultiheadAttention", "takes [batch, length, width]", operands: [q.type, k.type, v.type],
+                                        fix: "add the axes that are missing"), like: q)
+        }
+        let mixed = scaledDotProductAttention(split(query(q)), split(key(k)), split(value(v)), mask: mask, isCausal: isCausal)
+        return output(mixed.transpose(1, 2).reshaping(to: q.dims))
+    }
+
+    /// [batch, length, width] → [batch, heads, length, width / heads].
+    private func split(_ x: Tensor) -> Tensor {
+        guard let width = x.dims[2].constant else { return x }
+        return x.reshaping(to: [x.dims[0], x.dims[1], .constant(heads), .constant(width / heads)]).transpose(1, 2)
+    }
+}

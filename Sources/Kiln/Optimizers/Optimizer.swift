@@ -1,0 +1,80 @@
+// Steps down the gradient: parameters with gradients come in, and are replaced in one compiled call with everything else that is pending.
+import KilnIR
+import KilnOps
+
+/// What changes parameters by their gradients. Not thread-safe.
+///
+///     for batch in loader {
+///         let loss = crossEntropy(model(batch.x), batch.y)
+///         optimizer.zeroGrad()
+///         try loss.backward()
+///         try optimizer.step()
+///     }
+public class Optimizer {
+    public let parameters: [Parameter]
+    /// The factor on the step. Changing it does not compile anew more than once.
+    public var learningRate: Double
+
+    /// - Parameter parameters: computed here, so that the first step's program is like the others'.
+    init(_ parameters: [Parameter], learningRate: Double) {
+        self.parameters = parameters
+        self.learningRate = learningRate
+    }
+
+    /// Forgets all gradients.
+    public func zeroGrad() { for parameter in parameters { parameter.grad = nil } }
+
+    /// Changes every parameter that has a gradient, and computes all that is pending.
+    public func step() throws {
+        try noGrad {
+            for (index, parameter) in parameters.enumerated() {
+                guard let gradient = parameter.grad else { continue }
+                if let error = gradient.error { throw error }
+                parameter.update { update(&$0, gradient, index) }
+            }
+            finishStep()
+        }
+        if !isCapturing { try Kiln.evaluate() }
+    }
+
+    /// Changes one parameter.
+    func update(_ value: inout Tensor, _ gradient: Tensor, _ index: Int) {}
+    /// Runs after all parameters were changed.
+    func finishStep() {}
+
+    /// The tensors that the optimizer keeps, by name, for saving.
+    public var variables: [(name: String, variable: Buffer)] { [] }
+
+    public func state() -> [String: Tensor] {
+        Dictionary(variables.map { ($0.name, $0.variable.value) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// Takes over what `state()` gave.
+    public func load(state: [String: Tensor]) throws {
+        for (name, variable) in variables {
+            guard let tensor = state[name] else {
+                throw CompileError("load(state:)", "the state has no \"\(name)\"", fix: "load what the same optimizer saved")
+            }
+            guard tensor.type == variable.stored.type else {
+                throw CompileError("load(state:)", "\"\(name)\" is \(tensor.type) in the state and \(variable.stored.type) in the optimizer",
+                                   fix: "load what the same optimizer saved")
+            }
+        }
+        for (name, variable) in variables { variable.value = state[name]! }
+    }
+
+    /// Zeros like each parameter, computed at once.
+    func zeros() -> [Buffer] { parameters.map { Buffer(.zerosLike($0.stored.detach())) } }
+}
+
+/// Scales all gradients so that their common norm is at most `limit`; gives the norm from before.
+@discardableResult
+public func clipGradientNorm(_ parameters: [Parameter], _ limit: Double) -> Tensor {
+    noGrad {
+        let gradients = parameters.compactMap(\.grad)
+        let norm = gradients.reduce(Tensor(0.0)) { $0 + $1.square().sum().cast(to: .f32) }.sqrt()
+        let scale = (limit / (norm + 1e-6)).clamp(max: 1.0)
+        for parameter in parameters { parameter.grad = parameter.grad.map { $0 * scale.cast(to: $0.dtype) } }
+        return norm
+    }
+}

@@ -1,0 +1,71 @@
+// What users compute with: a tensor is a value; what is done with it is recorded, and computed when somebody looks.
+import KilnExecution
+import KilnIR
+import KilnOps
+
+/// A tensor: a dense array of elements of one type.
+///
+/// **Values.** A `Tensor` is a value like `Array`: `let y = x` followed by `x.add_(1)` leaves `y` as it was. What belongs to
+/// an identity is the gradient: a leaf (a tensor whose `requiresGrad` was set) and the copies taken of it share one `grad`.
+///
+/// **Lazy.** Operations are recorded, in well under a microsecond, and computed together when a value is read: by `array()`, `item()`,
+/// `print`, an optimizer's `step()`. One evaluation computes everything that is pending and held by anybody.
+///
+/// **Mistakes.** Operations don't throw. A mistake (shapes that don't fit, say) gives a tensor that carries the error with the line
+/// that made it; whatever is computed from it carries the same error, and reading throws it.
+///
+/// **Threads.** Tensors may be made, used and read on any thread; one lock guards the trace, and an evaluation holds it.
+/// The same variable must not be changed on one thread while another uses it, as with any Swift value; that goes for a
+/// `Parameter` and for `grad` too. `noGrad` and captures hold for the thread that called them.
+public struct Tensor: Sendable {
+    let handle: Handle
+
+    init(_ handle: Handle) { self.handle = handle }
+
+    var node: Node { handle.node }
+
+    /// A tensor for a node.
+    static func hold(_ node: Node) -> Tensor { Trace.shared.locked { Trace.shared.hold(node) } }
+
+    /// A tensor that carries an error.
+    static func poisoned(_ error: any Error, like tensor: Tensor? = nil, at location: SourceLocation = .unknown) -> Tensor {
+        Trace.shared.locked { Trace.shared.hold(Trace.shared.poison(error, tensor?.node.box, location)) }
+    }
+}
+
+extension Tensor: Operand {
+    public var type: TensorType { handle.node.box.type }
+
+    public static func apply(_ op: OpDefinition, _ operands: [Tensor], _ attributes: Attributes, regions: [Graph],
+                             at location: SourceLocation) -> [Tensor] {
+        Trace.shared.record(op, operands, attributes, regions, location)
+    }
+
+    public func literal(_ literal: Literal, at location: SourceLocation) -> Tensor { Tensor(literal) }
+
+    public func scalar(_ value: Scalar, _ dtype: DType, at location: SourceLocation) -> Tensor {
+        Trace.shared.locked { Trace.shared.hold(Trace.shared.number(value, TensorType(dtype, []), location)) }
+    }
+
+    public func full(_ value: Scalar, _ type: TensorType, at location: SourceLocation) -> Tensor {
+        Trace.shared.locked { Trace.shared.hold(Trace.shared.number(value, type, location)) }
+    }
+}
+
+extension Tensor {
+    /// The sizes; -1 where a function is being compiled for any size.
+    public var shape: [Int] { handle.node.box.sizes }
+    /// The number of elements.
+    public var count: Int { shape.reduce(1, *) }
+    /// The mistake that this tensor carries, if it does.
+    public var error: (any Error)? { handle.node.error }
+    /// Where the elements are.
+    public var device: Device { .cpu }
+    /// This tensor on a device.
+    public func to(_ device: Device) -> Tensor { self }
+}
+
+/// Where tensors are kept and computed.
+public enum Device: Hashable, Sendable {
+    case cpu
+}

@@ -1,0 +1,157 @@
+// What a trace is made of: a node is a value that has been computed, or the op and the nodes from which it will be.
+import KilnExecution
+import KilnIR
+
+/// A value of the trace.
+///
+/// A node is written under the trace's lock alone, and changes in one way: what was pending gets its buffer.
+final class Node: HasTypeBox, @unchecked Sendable {
+    enum Kind: UInt8 {
+        /// A buffer holds the value, from the start.
+        case leaf
+        /// An application of `signature` with one result.
+        case op
+        /// An application with several results, which `result` nodes pick from.
+        case tuple
+        /// Result number `index` of operand 0.
+        case result
+        /// The value of operand 0: a detached tensor, a new leaf, a parameter after its update.
+        case alias
+        /// One number everywhere.
+        case number
+        /// An argument of a function under capture, or an output of one.
+        case placeholder
+        /// A mistake stands here; `rare.error` holds it.
+        case poison
+    }
+
+    let kind: Kind
+    let box: TypeBox
+    /// Whether gradients flow through this node to a leaf that wants them.
+    var tracksGradient = false
+    /// Whether the value depends on a placeholder, so that it can't be computed here.
+    let isAbstract: Bool
+    /// A result's number.
+    let index: Int32
+    /// Counts up in the order of recording.
+    let serial: Int
+    /// Marks for walks over the trace: the walk that saw it last, and the number it was given.
+    var mark = 0
+    var number = 0
+    let signature: Signature?
+    var operand0: Node?
+    var operand1: Node?
+    var operand2: Node?
+    var others: [Node]
+    /// The value, where it has been computed.
+    var buffer: DeviceBuffer?
+    var scalar: Scalar
+    /// Where the gradient of a leaf goes.
+    var slot: GradientSlot?
+    var rare: Rare?
+    let location: SourceLocation
+
+    /// What few nodes have.
+    struct Rare {
+        var error: (any Error)?
+        var name = ""
+        /// A key of the random generator: a captured function draws a new one at each call.
+        var isRandomKey = false
+    }
+
+    init(_ kind: Kind, _ box: TypeBox, signature: Signature? = nil, operands: [Node] = [], index: Int32 = 0, isAbstract: Bool = false,
+         buffer: DeviceBuffer? = nil, scalar: Scalar = .bool(false), location: SourceLocation = .unknown) {
+        self.kind = kind
+        self.box = box
+        self.signature = signature
+        self.index = index
+        self.isAbstract = isAbstract
+        self.buffer = buffer
+        self.scalar = scalar
+        self.location = location
+        others = []
+        Trace.shared.serial &+= 1
+        serial = Trace.shared.serial
+        switch operands.count {
+        case 0: break
+        case 1: operand0 = operands[0]
+        case 2:
+            operand0 = operands[0]
+            operand1 = operands[1]
+        default:
+            operand0 = operands[0]
+            operand1 = operands[1]
+            operand2 = operands[2]
+            if operands.count > 3 { others = Array(operands[3...]) }
+        }
+    }
+
+    /// Long chains are let go one node at a time, not by recursion.
+    deinit {
+        guard operand0 != nil else { return }
+        var doomed: [Node] = []
+        releaseOperands(into: &doomed)
+        while var node = doomed.popLast() {
+            if isKnownUniquelyReferenced(&node) { node.releaseOperands(into: &doomed) }
+        }
+    }
+
+    private func releaseOperands(into doomed: inout [Node]) {
+        func take(_ operand: inout Node?) {
+            guard let node = operand else { return }
+            operand = nil
+            // A node that holds nothing, or that others hold, needs no care.
+            if node.operand0 != nil { doomed.append(node) }
+        }
+        take(&operand0)
+        take(&operand1)
+        take(&operand2)
+        for node in others where node.operand0 != nil { doomed.append(node) }
+        others = []
+    }
+
+    var operandCount: Int { operand0 == nil ? 0 : operand1 == nil ? 1 : operand2 == nil ? 2 : 3 + others.count }
+
+    var operands: [Node] {
+        switch operandCount {
+        case 0: []
+        case 1: [operand0!]
+        case 2: [operand0!, operand1!]
+        default: [operand0!, operand1!, operand2!] + others
+        }
+    }
+
+    @inline(__always)
+    func forEachOperand(_ body: (Node) -> Void) {
+        guard let a = operand0 else { return }
+        body(a)
+        guard let b = operand1 else { return }
+        body(b)
+        guard let c = operand2 else { return }
+        body(c)
+        for node in others { body(node) }
+    }
+
+    /// The node that this one stands for.
+    var resolved: Node {
+        var node = self
+        while node.kind == .alias, node.buffer == nil, let source = node.operand0 { node = source }
+        return node
+    }
+
+    var isPending: Bool { buffer == nil && kind != .poison && kind != .placeholder }
+    var error: (any Error)? { rare?.error }
+
+    /// Lets go of what the value was computed from.
+    func dropHistory() {
+        operand0 = nil
+        operand1 = nil
+        operand2 = nil
+        others = []
+    }
+}
+
+/// Where the gradient of a leaf is accumulated; copies of the leaf share it.
+final class GradientSlot: @unchecked Sendable {
+    var gradient: Tensor?
+}

@@ -1,0 +1,108 @@
+// Walks the part of the trace that some nodes depend on. Roots come in; the nodes in the order of evaluation and a key go out,
+// which two traces share exactly when one program computes both.
+import KilnExecution
+import KilnIR
+
+/// The structure of a trace as words; compared in full, not by hash alone.
+struct StructureKey: Hashable {
+    var words: [Int]
+}
+
+/// The nodes that an evaluation needs. Valid until the next walk, so made and used under the trace's lock.
+struct Structure {
+    /// Every node after those it is computed from; aliases are left out.
+    private(set) var nodes: [Node] = []
+    /// Values that are there, in order of first use.
+    private(set) var leaves: [Node] = []
+    /// Placeholders, in order of first use.
+    private(set) var placeholders: [Node] = []
+    /// Nodes from before a capture that it uses, in order of first use.
+    private(set) var captured: [Node] = []
+    /// Numbers, in order of first use: their values are not in the key.
+    private(set) var numbers: [Node] = []
+    /// The results, without repetition, as places in `nodes`.
+    private(set) var outputs: [Int] = []
+    /// For each root, which output is its value.
+    private(set) var outputOfRoot: [Int] = []
+    private(set) var key = StructureKey(words: [])
+
+    private let boundary: Int
+    /// The number of this walk: nodes that bear it are in `nodes`, at their `number`, until the next walk.
+    let walk: Int
+
+    /// Walks from the roots. Runs under the trace's lock.
+    /// - Parameter boundary: nodes recorded before this serial number are not looked into.
+    init(_ roots: [Node], boundary: Int = 0) {
+        self.boundary = boundary
+        Trace.shared.walk += 1
+        walk = Trace.shared.walk
+        for root in roots { visit(root.resolved) }
+        var outputNumbers: [Int: Int] = [:]
+        for root in roots {
+            let place = root.resolved.number
+            if outputNumbers[place] == nil {
+                outputNumbers[place] = outputs.count
+                outputs.append(place)
+            }
+            outputOfRoot.append(outputNumbers[place]!)
+        }
+        key.words.append(-1)
+        key.words += outputs
+    }
+
+    /// Depth first with a stack of its own: traces are deep.
+    private mutating func visit(_ root: Node) {
+        var stack: [(node: Node, isDone: Bool)] = [(root, false)]
+        while let (node, isDone) = stack.popLast() {
+            if isDone {
+                append(node)
+                continue
+            }
+            if node.mark == walk { continue }
+            if node.buffer != nil || node.serial < boundary || node.kind != .op && node.kind != .tuple && node.kind != .result {
+                node.mark = walk
+                append(node)
+                continue
+            }
+            node.mark = walk
+            stack.append((node, true))
+            // The last operand is pushed first, so that the first is visited first.
+            for index in stride(from: node.others.count - 1, through: 0, by: -1) { push(node.others[index], &stack) }
+            push(node.operand2, &stack)
+            push(node.operand1, &stack)
+            push(node.operand0, &stack)
+        }
+    }
+
+    @inline(__always)
+    private func push(_ operand: Node?, _ stack: inout [(node: Node, isDone: Bool)]) {
+        guard let node = operand?.resolved, node.mark != walk else { return }
+        stack.append((node, false))
+    }
+
+    private mutating func append(_ node: Node) {
+        node.number = nodes.count
+        nodes.append(node)
+        if node.serial < boundary, node.kind != .number {
+            captured.append(node)
+            return
+        }
+        if node.buffer != nil {
+            leaves.append(node)
+            key.words += [-2, node.box.id]
+            return
+        }
+        switch node.kind {
+        case .placeholder:
+            placeholders.append(node)
+            key.words += [-3, node.box.id]
+        case .number:
+            numbers.append(node)
+            key.words += [-4, node.box.id]
+        case .result: key.words += [-5, Int(node.index), node.operand0!.number]
+        default:
+            key.words.append(node.signature!.id)
+            node.forEachOperand { key.words.append($0.resolved.number) }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+// Records what is done with tensors: an op and its operands come in, a node goes out, and nothing is computed.
+// One trace serves the whole process behind one lock, which costs tens of nanoseconds an op.
+import KilnExecution
+import KilnIR
+import KilnOps
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// The process's trace.
+final class Trace: @unchecked Sendable {
+    static let shared = Trace()
+
+    /// Recursive, because letting go of a node may let go of a tensor.
+    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+    // All of these are used under the lock.
+    var signatures = SignatureTable()
+    var evaluator = Evaluator()
+    /// The number of the latest node.
+    var serial = 0
+    /// The number of the latest walk over nodes.
+    var walk = 0
+
+    private let full = Catalogue.constants.full
+
+    private init() {
+        mutex = .allocate(capacity: 1)
+        var attributes = pthread_mutexattr_t()
+        pthread_mutexattr_init(&attributes)
+        pthread_mutexattr_settype(&attributes, Int32(PTHREAD_MUTEX_RECURSIVE))
+        pthread_mutex_init(mutex, &attributes)
+        pthread_mutexattr_destroy(&attributes)
+    }
+
+    @inline(__always)
+    func locked<T>(_ body: () throws -> T) rethrows -> T {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return try body()
+    }
+
+    /// Records an op. A mistake gives poisoned results.
+    func record(_ op: OpDefinition, _ operands: [Tensor], _ attributes: Attributes, _ regions: [Graph], _ location: SourceLocation) -> [Tensor] {
+        locked {
+            if op === full { return [number(attributes, location)] }
+            let nodes = operands.map(\.handle.node)
+            do {
+                let signature = try signatures.find(op, nodes, attributes, regions, location)
+                return apply(signature, nodes, location).map { hold($0) }
+            } catch {
+                return [hold(poison(nodes.first { $0.kind == .poison }?.error ?? error, nodes.first?.box, location))]
+            }
+        }
+    }
+
+    /// Records an op whose signature is known, once for each result.
+    func apply(_ signature: Signature, _ nodes: [Node], _ location: SourceLocation) -> [Node] {
+        if signature.results.count == 1 { return [applySingle(signature, nodes, location)] }
+        let traits = self.traits(signature, nodes)
+        if let bad = traits.poisoned { return signature.results.map { poison(bad.error!, $0, location) } }
+        let tuple = Node(.tuple, signature.results.first ?? signatures.intern(TensorType(.bool, [])), signature: signature, operands: nodes,
+                         isAbstract: traits.isAbstract, location: location)
+        tuple.tracksGradient = traits.tracks
+        return signature.results.enumerated().map { index, box in
+            let node = Node(.result, box, operands: [tuple], index: Int32(index), isAbstract: traits.isAbstract, location: location)
+            node.tracksGradient = traits.tracks && box.type.dtype.isFloat
+            return node
+        }
+    }
+
+    /// Records an op with one result.
+    @inline(__always)
+    func applySingle(_ signature: Signature, _ nodes: [Node], _ location: SourceLocation) -> Node {
+        let traits = self.traits(signature, nodes)
+        if let bad = traits.poisoned { return poison(bad.error!, signature.results[0], location) }
+        let node = Node(.op, signature.results[0], signature: signature, operands: nodes, isAbstract: traits.isAbstract, location: location)
+        node.tracksGradient = traits.tracks
+        return node
+    }
+
+    @inline(__always)
+    private func traits(_ signature: Signature, _ nodes: [Node]) -> (isAbstract: Bool, tracks: Bool, poisoned: Node?) {
+        var isAbstract = false
+        var tracks = false
+        for node in nodes {
+            if node.kind == .poison { return (false, false, node) }
+            isAbstract = isAbstract || node.isAbstract
+            tracks = tracks || node.tracksGradient
+        }
+        return (isAbstract, tracks && signature.isDifferentiable && ThreadState.current.tracksGradients, nil)
+    }
+
+    func poison(_ error: any Error, _ box: TypeBox?, _ location: SourceLocation) -> Node {
+        let node = Node(.poison, box ?? signatures.intern(TensorType(.f32, [])), location: location)
+        node.rare = .init(error: error)
+        return node
+    }
+
+    /// One number everywhere.
+    func number(_ value: Scalar, _ type: TensorType, _ location: SourceLocation) -> Node {
+        let isSymbolic = type.shape.contains { $0.constant == nil }
+        return Node(.number, signatures.intern(type), isAbstract: isSymbolic, scalar: value.converted(to: type.dtype), location: location)
+    }
+
+    private func number(_ attributes: Attributes, _ location: SourceLocation) -> Tensor {
+        let type = TensorType(attributes.dtype("dtype") ?? .f32, attributes.dims("shape"))
+        if let wrong = Self.badSize(type, location) { return hold(poison(wrong, nil, location)) }
+        return hold(number(attributes.scalar("value") ?? 0, type, location))
+    }
+
+    /// The error for a type whose sizes are negative, or whose bytes can't be counted.
+    static func badSize(_ type: TensorType, _ location: SourceLocation) -> ShapeError? {
+        var bytes = type.dtype.byteCount
+        for dim in type.shape {
+            guard let size = dim.constant else { continue }
+            let (product, overflow) = bytes.multipliedReportingOverflow(by: size)
+            if size < 0 || overflow {
+                return ShapeError(op: "full", "the shape [\(type.shape.map(\.description).joined(separator: ", "))] has a size that can't be",
+                                  at: location, fix: "give sizes from 0 to what memory holds")
+            }
+            bytes = product
+        }
+        return nil
+    }
+
+    /// A tensor for a node; a pending one is computed with the next evaluation as long as it is held.
+    @inline(__always)
+    func hold(_ node: Node) -> Tensor {
+        let handle = Handle(node)
+        if node.isPending, !node.isAbstract { ThreadState.current.pending.append(handle) }
+        return Tensor(handle)
+    }
+
+    /// A node with the value of another, for a leaf or a detached tensor.
+    func alias(_ node: Node, slot: GradientSlot? = nil, tracks: Bool = false) -> Node {
+        if node.kind == .poison { return node }
+        let source = node.resolved
+        let copy = Node(.alias, node.box, operands: source.buffer == nil ? [source] : [], isAbstract: source.isAbstract, buffer: source.buffer,
+                        location: node.location)
+        copy.slot = slot
+        copy.tracksGradient = tracks
+        if source.rare?.isRandomKey == true { copy.rare = source.rare }
+        return copy
+    }
+
+    /// A tensor of bytes that are there.
+    func leaf(_ type: TensorType, _ buffer: DeviceBuffer) -> Node { Node(.leaf, signatures.intern(type), buffer: buffer) }
+}
