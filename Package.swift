@@ -31,7 +31,7 @@ let package = Package(
         .testTarget(name: "LoopIRTests", dependencies: ["KilnIR", "KilnKernels"], path: "Tests/LoopIRTests"),
         .executableTarget(name: "KilnFuzz", dependencies: ["KilnIR", "KilnOps", "KilnKernels"], path: "Tests/Fuzz/KilnFuzz"),
         .testTarget(name: "KilnKernelsTests", dependencies: ["KilnIR", "KilnOps", "KilnKernels"], path: "Tests/KilnKernelsTests"),
-        .testTarget(name: "KilnOpsTests", dependencies: ["KilnIR", "KilnOps"], path: "Tests/KilnOpsTests"),
+        .testTarget(name: "KilnOpsTests", dependencies: ["KilnIR", "KilnOps", "KilnPasses"], path: "Tests/KilnOpsTests"),
         .testTarget(name: "KilnPassesTests", dependencies: ["KilnIR", "KilnOps", "KilnPasses"], path: "Tests/KilnPassesTests"),
         .testTarget(name: "KilnLLVMTests", dependencies: ["KilnIR", "KilnKernels", "KilnLLVM", "KilnRuntime"], path: "Tests/KilnLLVMTests"),
         .testTarget(name: "FileTests", dependencies: ["Kiln", "KilnIR"], path: "Tests/FileTests", exclude: ["Fixtures"]),
