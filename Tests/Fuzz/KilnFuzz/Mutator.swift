@@ -43,9 +43,13 @@ struct Mutator {
 
     mutating func next() -> [UInt8] {
         var input = parent()
-        for _ in 0...random.below(4) {
-            // Pieces more often than bytes: few changes of bytes leave anything that is read to the end.
-            if random.below(4) == 0 { mutateBytes(&input) } else { mutatePieces(&input) }
+        // One change more often than several, numbers and pieces more often than bytes: most of what is left must still be read.
+        for _ in 0...(random.below(2) == 0 ? 0 : random.below(4)) {
+            switch random.below(8) {
+            case 0: mutateBytes(&input)
+            case 1...4: mutateNumber(&input)
+            default: mutatePieces(&input)
+            }
         }
         return Array(input.prefix(2 * Self.greatestSize))
     }
@@ -61,6 +65,18 @@ struct Mutator {
         case 4: input.insert(contentsOf: Array(input[place..<min(input.count, place + 1 + random.below(64))]), at: random.below(input.count))
         default: input.removeLast(input.count - place)
         }
+    }
+
+    private static let numbers = ["0", "1", "-1", "2", "3", "7", "64", "-2", "4294967296", "9223372036854775807", "-9223372036854775808"].map { Array($0.utf8) }
+
+    /// Replaces a number by one at some edge.
+    private mutating func mutateNumber(_ input: inout [UInt8]) {
+        guard !input.isEmpty else { return }
+        let start = random.below(input.count)
+        let isDigit = { (byte: UInt8) in byte >= 0x30 && byte <= 0x39 }
+        guard let place = input[start...].firstIndex(where: isDigit) else { return }
+        let end = input[place...].firstIndex { !isDigit($0) } ?? input.count
+        input.replaceSubrange(place..<end, with: Self.numbers[random.below(Self.numbers.count)])
     }
 
     private mutating func mutatePieces(_ input: inout [UInt8]) {
