@@ -113,11 +113,10 @@ struct Placement {
 }
 
 extension Operand {
-    /// The number of positions of an axis, as i64 in the shape of `self`; a symbol's is counted.
+    /// A size as i64 in the shape of `self`. One of symbols is the last of the positions up to it, a view that costs no loop.
     func extent(_ size: Dim) -> Self {
-        let type = TensorType(.i64, dims)
-        if let constant = size.constant { return full(.integer(Int64(constant)), type, at: .unknown) }
-        return full(1, TensorType(.i64, [size]), at: .unknown).reducing(Structural.reduceSum, [0]).broadcasting(to: dims, axes: [])
+        if let constant = size.constant { return full(.integer(Int64(constant)), TensorType(.i64, dims), at: .unknown) }
+        return iota(.i64, [size + 1], axis: 0).slicing(starts: [size], ends: [size + 1]).reshaping(to: []).broadcasting(to: dims, axes: [])
     }
 
     /// Indices, as i64, moved to `-size ..< size`.
