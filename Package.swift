@@ -29,7 +29,7 @@ let package = Package(
         .executableTarget(name: "KilnCLI", dependencies: ["Kiln", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         .testTarget(name: "KilnIRTests", dependencies: ["KilnIR"], path: "Tests/KilnIRTests"),
         .testTarget(name: "LoopIRTests", dependencies: ["KilnIR", "KilnKernels"], path: "Tests/LoopIRTests"),
-        .executableTarget(name: "KilnFuzz", dependencies: ["KilnIR", "KilnOps", "KilnKernels"], path: "Tests/Fuzz/KilnFuzz"),
+        .executableTarget(name: "KilnFuzz", dependencies: ["Kiln", "KilnIR", "KilnOps", "KilnKernels"], path: "Tests/Fuzz/KilnFuzz"),
         .testTarget(name: "KilnKernelsTests", dependencies: ["KilnIR", "KilnOps", "KilnKernels"], path: "Tests/KilnKernelsTests"),
         .testTarget(name: "KilnOpsTests", dependencies: ["KilnIR", "KilnOps", "KilnPasses"], path: "Tests/KilnOpsTests"),
         .testTarget(name: "KilnPassesTests", dependencies: ["KilnIR", "KilnOps", "KilnPasses"], path: "Tests/KilnPassesTests"),

@@ -1,6 +1,7 @@
 // The formats that are fuzzed: for each, valid inputs to begin with, tokens that mean something in it, and its reader.
 // A format is added with one line in `Format.all`.
 
+import Kiln
 import KilnIR
 import KilnKernels
 import KilnOps
@@ -18,6 +19,9 @@ struct Format: Sendable {
     static let all: [Format] = [
         Format(name: "kiln", seeds: { try Seeds.graphs.get() }, dictionary: Seeds.words, read: readGraph),
         Format(name: "program", seeds: { Seeds.programs }, dictionary: Seeds.words, read: readProgram),
+        Format(name: "npy", seeds: { FileSeeds.npy }, dictionary: FileSeeds.headerWords, read: readArray),
+        Format(name: "npz", seeds: FileSeeds.npz, dictionary: FileSeeds.zipWords, read: readArchive),
+        Format(name: "safetensors", seeds: FileSeeds.safetensors, dictionary: FileSeeds.safetensorsWords, read: readTensors),
     ]
 }
 
@@ -45,4 +49,25 @@ struct Finding: Error, CustomStringConvertible {
     guard again == program else { throw Finding(description: "what was printed parses to another program\n\(text)") }
     // The verifier's finding is the right answer to most of these.
     do { try program.verify() } catch is InternalError {}
+}
+
+@Sendable private func readArray(_ bytes: [UInt8]) throws {
+    let value = try NPY.parse(bytes)
+    try expectSame([("array", value)], [("array", try NPY.parse(NPY.encode(value)))])
+}
+
+@Sendable private func readArchive(_ bytes: [UInt8]) throws {
+    let arrays = try NPZ.parse(bytes)
+    try expectSame(arrays, try NPZ.parse(NPZ.encode(arrays, isCompressed: false)))
+}
+
+@Sendable private func readTensors(_ bytes: [UInt8]) throws {
+    let tensors = try Safetensors.parse(bytes)
+    let again = try Safetensors.parse(Safetensors.encode(tensors))
+    try expectSame(tensors.sorted { $0.name < $1.name }, again.sorted { $0.name < $1.name })
+}
+
+/// What was read must come back when it is written and read again.
+private func expectSame(_ a: [(name: String, value: Literal)], _ b: [(name: String, value: Literal)]) throws {
+    guard a.map(\.name) == b.map(\.name), a.map(\.value) == b.map(\.value) else { throw Finding(description: "what was written reads differently: \(a.map(\.name))") }
 }
