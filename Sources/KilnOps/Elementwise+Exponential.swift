@@ -50,7 +50,7 @@ extension Operand {
 
 extension Elementwise {
     /// `log(1 + x)`, accurate near 0.
-    public static let log1p = unary("log1p", ulp: 1.5, domains: -0.5...2, meaning: { $0(.log1p) }, real: { Foundation.log1p($0) },
+    public static let log1p = unary("log1p", ulp: 1.55, domains: -0.5...2, meaning: { $0(.log1p) }, real: { Foundation.log1p($0) },
         derivative: { x, _ in (x + 1).reciprocal() })
 }
 extension Operand {

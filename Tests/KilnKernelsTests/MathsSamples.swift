@@ -41,6 +41,11 @@ enum MathsSamples {
 
     static let all = spread + boundaryNeighbourhoods + reductions + hardest
 
+    /// Arguments in f64: all exponents, the f32 ones and their neighbours, and where exp over- and underflows.
+    static let doubles: [Double] = (0..<UInt64(1 << 15)).map { Double(bitPattern: $0 &* 0x2_0003_0005_0007) }
+        + (spread + boundaryNeighbourhoods).flatMap { [Double($0), Double($0).nextUp, Double($0) * 1.000000123] }
+        + [709.78, 709.782712893384, 709.7827128933841, 710, -708.39, -708.4, -745.13, -745.1332191019411, -745.1332191019412, -746]
+
     /// For functions of two: pairs whose powers have their special cases, are halfway, or over- and underflow.
     static let special: [Float] = [
         0, -0.0, 1, -1, 2, -2, 3, -3, 0.5, -0.5, 1.5, -1.5, .infinity, -.infinity, .nan, 0x1p-149, -0x1p-149, 0x1p-126, 1.0 / 3,

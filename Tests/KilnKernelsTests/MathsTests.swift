@@ -52,6 +52,22 @@ struct MathsTests {
         #expect(op.ulp > 0 && worst.ulp <= op.ulp, "\(function) at \(worst.place)")
     }
 
+    /// Against libm's Double, whose own error takes part of the two ulp.
+    @Test(arguments: ScalarFunction.allCases.filter { Maths.expand($0, .f64) != nil })
+    func staysWithinTwoUlpInDouble(_ function: ScalarFunction) throws {
+        let reference = try #require(Catalogue.op(named: function.rawValue)?.reference?.real)
+        var evaluate = try ScalarEvaluator(#require(Maths.expand(function, .f64)))
+        var worst = Worst()
+        for x in MathsSamples.doubles {
+            let value = evaluate([.real(x)]).double, exact = reference([x])
+            if value.isNaN, exact.isNaN { continue }
+            let isRight = value == exact && value.sign == exact.sign
+            let error = exact.isFinite && exact != 0 ? abs(value - exact) / exact.ulp : .infinity
+            worst.add(isRight ? 0 : error.isNaN ? .infinity : error, "\(x): \(value)")
+        }
+        #expect(worst.ulp <= 2, "\(function) at \(worst.place)")
+    }
+
     @Test func powerStaysWithinItsBound() throws {
         let op = try #require(Catalogue.op(named: "pow")), reference = try #require(op.reference?.real)
         var evaluate = try ScalarEvaluator(#require(Maths.expand(.power, .f32)))

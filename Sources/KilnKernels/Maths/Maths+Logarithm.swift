@@ -23,7 +23,7 @@ extension Maths {
     }
 
     /// The logarithm where x is positive and finite; -inf at zero, inf at inf, else NaN.
-    private static func logarithm(_ x: ScalarTerm, _ value: ScalarTerm) -> ScalarTerm {
+    static func logarithm(_ x: ScalarTerm, _ value: ScalarTerm) -> ScalarTerm {
         let edge = x.isEqual(to: 0).select(x.constant(.real(-.infinity)), x.constant(.real(.nan)))
         return (x > 0).select((x < Double.infinity).select(value, x), edge)
     }
@@ -46,7 +46,7 @@ extension Maths {
         return logarithm(x, e + f.fma(log2e, tail))
     }
 
-    /// log(1 + x) within 1.5 ulp.
+    /// log(1 + x) within 1.55 ulp.
     static func log1p(_ x: ScalarTerm) -> ScalarTerm {
         let edge = x.isEqual(to: -1).select(x.constant(.real(-.infinity)), x.constant(.real(.nan)))
         let value = (x > -1).select((x < Double.infinity).select(log1pFinite(x), x), edge)

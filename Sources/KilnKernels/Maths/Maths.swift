@@ -24,6 +24,7 @@ public enum Maths {
     public static let smallLimit = 0x1p17
 
     private static func expand(_ function: ScalarFunction, _ dtype: DType, allArguments: Bool) -> ScalarExpr? {
+        if dtype == .f64 { return double(function).map { body in ScalarExpr([dtype]) { body($0[0]) } } }
         guard dtype == .f32 else { return nil }
         if function == .power { return ScalarExpr([dtype, dtype]) { power($0[0], $0[1]) } }
         guard let body = unary(function, allArguments) else { return nil }
