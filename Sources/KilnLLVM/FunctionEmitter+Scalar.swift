@@ -32,8 +32,22 @@ extension FunctionEmitter {
         // The sign bit alone changes; NaN keeps its bits.
         if function == .negate { return module.xor(x[0], module.bits(0x8000, like: LLVMTypeOf(x[0]))) }
         if function == .absolute { return module.and(x[0], module.bits(0x7FFF, like: LLVMTypeOf(x[0]))) }
+        if function == .maximum || function == .minimum { return extremeOfShortFloats(function, x[0], x[1], dtype) }
         let wide = try applyToFloats(function, x.map { widen($0, dtype, lanes) }, .f32, lanes)
         return function.isComparison ? wide : narrow(wide, to: dtype, lanes)
+    }
+
+    /// By integer comparison, -0 below +0. (LLVM 19 narrows the f32 maximum of two f16 to one that drops NaN.)
+    private func extremeOfShortFloats(_ function: ScalarFunction, _ a: LLVMValueRef, _ b: LLVMValueRef, _ dtype: DType) -> LLVMValueRef {
+        let type = LLVMTypeOf(a)!
+        func constant(_ bits: UInt64) -> LLVMValueRef { module.bits(bits, like: type) }
+        // Its own inverse: flips what follows the sign of negative numbers.
+        func key(_ x: LLVMValueRef) -> LLVMValueRef { module.xor(x, module.and(module.ashr(x, constant(15)), constant(0x7FFF))) }
+        func isNaN(_ x: LLVMValueRef) -> LLVMValueRef {
+            module.compare(LLVMIntUGT, module.and(x, constant(0x7FFF)), constant(dtype == .f16 ? 0x7C00 : 0x7F80))
+        }
+        let extreme = module.intrinsic(function == .maximum ? "llvm.smax" : "llvm.smin", [type], [key(a), key(b)])
+        return module.select(module.or(isNaN(a), isNaN(b)), constant(dtype == .f16 ? 0x7E00 : 0x7FC0), key(extreme))
     }
 
     // MARK: Truth values
