@@ -1,7 +1,7 @@
 // The part of JSON that file headers are made of: objects, texts and lists of sizes. Bytes come in, values go out one by one.
 
 /// A place in a JSON text of which nothing is trusted.
-struct JSONText {
+package struct JSONText {
     private let reader: ByteReader
     private var position = 0
 
@@ -123,7 +123,7 @@ struct JSONText {
     }
 
     /// The text in quotes, as the least that JSON demands.
-    static func quoted(_ text: String) -> String {
+    package static func quoted(_ text: String) -> String {
         var result = "\""
         for scalar in text.unicodeScalars {
             switch scalar {

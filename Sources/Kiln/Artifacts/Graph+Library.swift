@@ -1,0 +1,24 @@
+// Graphs as files for other programs: a graph comes in, a shared object that needs libc and libm alone goes out, and a C header.
+import KilnCompiler
+import KilnIR
+import KilnLLVM
+
+extension Graph {
+    /// Compiles this graph to a shared object whose C functions begin with the graph's name, and writes the header beside it if asked.
+    ///
+    /// - Parameters:
+    ///   - target: `host`, `x86-64-v3` or `x86-64-v4`.
+    /// - Throws: the user's error for a target that is not known, a name that is no C identifier, or a file that can't be written.
+    public func writeLibrary(to path: String, header: String? = nil, target: String = "host") throws {
+        guard let processor = HostTarget.named(target) else {
+            throw CompileError("compile", "there is no target '\(target)'", fix: "choose from \(HostTarget.names.joined(separator: ", "))")
+        }
+        try writeLibrary(to: path, header: header, options: Options(target: processor))
+    }
+
+    package func writeLibrary(to path: String, header: String?, options: Options) throws {
+        let artifact = try Pipeline.compile(self, options: options)
+        try SharedObject.link(artifact.code, artifact.program, target: options.target, to: path)
+        if let header { try FileSystem.write(Array(CHeader.text(for: artifact.program).utf8), to: header) }
+    }
+}

@@ -1,0 +1,116 @@
+// Everything that the command line and the environment can say, in one place; subcommands take what they need of it.
+// The environment's KILN_NUM_THREADS is the runtime's default for `--threads`, and read there.
+import ArgumentParser
+import Kiln
+import KilnCompiler
+import KilnExecution
+import KilnIR
+import KilnLLVM
+import KilnPasses
+
+/// The model that a subcommand works on.
+struct ModelArguments: ParsableArguments {
+    @Argument(help: "The model: a .kiln file, or - for a graph's text on standard input.")
+    var model: String
+
+    func load() throws -> Graph { try ModelFile.load(model) }
+}
+
+/// What code is made for.
+struct TargetArguments: ParsableArguments {
+    @Option(help: "The processor to compile for: \(HostTarget.names.joined(separator: ", ")).")
+    var target = "host"
+
+    @Flag(help: "Verify after every step.")
+    var verify = false
+
+    func options() throws -> Options {
+        guard let processor = HostTarget.named(target) else {
+            throw CompileError("--target", "there is no target '\(target)'", fix: "choose from \(HostTarget.names.joined(separator: ", "))")
+        }
+        return Options(target: processor, verifies: verify)
+    }
+}
+
+/// How many threads a call uses.
+struct ThreadArguments: ParsableArguments {
+    @Option(help: "Threads of a call; 0 for KILN_NUM_THREADS, or else all that the process may use.")
+    var threads = 0
+
+    func apply() throws {
+        guard threads >= 0 else { throw CompileError("--threads", "\(threads) is no number of threads", fix: "give 0 or more") }
+        if threads > 0 { try Threads.set(threads) }
+    }
+}
+
+/// The names of a library's files and functions.
+struct LibraryArguments: ParsableArguments {
+    @Option(name: [.short, .long], help: "The shared object to write.")
+    var output: String
+
+    @Option(help: "The C header to write.")
+    var header: String?
+
+    @Option(help: "What the C functions' names begin with; the graph's name if left out.")
+    var name: String?
+}
+
+/// The tensors of a run.
+struct DataArguments: ParsableArguments {
+    @Option(help: "The inputs by name: an .npz file.")
+    var inputs: String?
+
+    @Option(help: "Where to write the outputs by name, as an .npz file; printed if left out.")
+    var outputs: String?
+
+    @Flag(help: "Run the graph by its definition, slowly, instead of compiling it.")
+    var interpret = false
+}
+
+/// A stage of compilation that can be printed.
+enum Stage: String, CaseIterable, ExpressibleByArgument {
+    case graph, groups, loops, llvm, asm
+}
+
+/// What to print of a model.
+struct StageArguments: ParsableArguments {
+    @Option(help: ArgumentHelp("The stage to print: graph, groups, loops, llvm or asm.", valueName: "stage"))
+    var stage: Stage
+
+    @Option(help: "Only the kernel of this name, as the stage `loops` has it.")
+    var kernel: String?
+}
+
+/// The passes to run.
+struct PassArguments: ParsableArguments {
+    @Option(help: ArgumentHelp("Passes in order, separated by commas: \(Passes.all.map(\.name).joined(separator: ", ")).", valueName: "a,b,c"))
+    var run: String
+
+    @Flag(help: "Print the graph after each pass on standard error.")
+    var verbose = false
+}
+
+/// A symbol's value, written `batch=64`.
+struct SizeArgument: ExpressibleByArgument {
+    let name: String
+    let size: Int
+
+    init?(argument: String) {
+        let parts = argument.split(separator: "=", maxSplits: 1)
+        guard parts.count == 2, let size = Int(parts[1]), size >= 0 else { return nil }
+        name = String(parts[0])
+        self.size = size
+    }
+}
+
+/// How a model is measured.
+struct MeasureArguments: ParsableArguments {
+    @Option(help: ArgumentHelp("The size of a symbol, for each symbol of the model.", valueName: "symbol=size"))
+    var size: [SizeArgument] = []
+
+    @Option(help: "Seconds to measure for.")
+    var seconds = 1.0
+
+    @Flag(help: "Print one line of JSON.")
+    var json = false
+}

@@ -1,0 +1,101 @@
+// `kiln bench`: a model comes in, the time of a call goes out, measured on random inputs.
+import ArgumentParser
+import Kiln
+import KilnCompiler
+import KilnExecution
+import KilnIR
+
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench", abstract: "Measures how long a call of a model takes.",
+        discussion: "Example: kiln bench digits.kiln --size batch=64 --threads 2 --json")
+
+    @OptionGroup var model: ModelArguments
+    @OptionGroup var measure: MeasureArguments
+    @OptionGroup var threads: ThreadArguments
+    @OptionGroup var target: TargetArguments
+
+    func run() throws {
+        let options = try target.options()
+        try threads.apply()
+        let graph = try model.load()
+        let types = try sizedTypes(of: graph)
+        let clock = ContinuousClock()
+        let start = clock.now
+        let function = try CompiledGraph(graph, options: options)
+        let compileSeconds = (clock.now - start).seconds
+        let samples = try times(function.executable, types)
+        report(graph.name, samples, compileSeconds)
+    }
+
+    /// The inputs' types with the sizes that the command line gives.
+    private func sizedTypes(of graph: Graph) throws -> [(dtype: DType, shape: [Int])] {
+        let symbols = graph.symbols
+        if let stray = measure.size.first(where: { !symbols.contains($0.name) }) {
+            throw CompileError("--size", "\(graph.name) has no symbol '\(stray.name)'", fix: "choose from \(symbols.joined(separator: ", "))")
+        }
+        if let missing = symbols.first(where: { name in !measure.size.contains { $0.name == name } }) {
+            throw CompileError(graph.name, "the size '\(missing)' is open", fix: "give it with --size \(missing)=64")
+        }
+        return try graph.inputTypes.map { type in
+            let shape = try type.shape.map { dim -> Int in
+                guard let size = dim.evaluate({ if case .symbol(let name) = $0 { measure.size.last { $0.name == name }?.size } else { nil } }),
+                    size >= 0 else { throw CompileError(graph.name, "\(dim) is no size here", fix: "give other sizes") }
+                return size
+            }
+            return (type.dtype, shape)
+        }
+    }
+
+    /// The seconds of each call, in order of size.
+    private func times(_ executable: Executable, _ types: [(dtype: DType, shape: [Int])]) throws -> [Double] {
+        var generator = SplitMix64(state: 1)
+        let inputs = try types.map { type in
+            var count = 1
+            for size in type.shape { count = count.multipliedReportingOverflow(by: size).overflow ? .max : count * size }
+            guard count < 1 << 34 else {
+                throw CompileError("--size", "a tensor of shape \(type.shape) does not fit into memory", fix: "give smaller sizes")
+            }
+            let values = (0..<count).map { _ in Scalar.real(Double(generator.next() >> 11) / 0x1p53).converted(to: type.dtype) }
+            return try Literal(type.dtype, type.shape, scalars: values).bytes.withUnsafeBytes { try DeviceBuffer(copying: $0) }
+        }
+        let symbols = try executable.bind(types)
+        let clock = ContinuousClock()
+        let end = clock.now + .seconds(measure.seconds)
+        for _ in 0..<3 { _ = try executable.run(inputs, symbols: symbols) }
+        var samples: [Double] = []
+        repeat {
+            let start = clock.now
+            _ = try executable.run(inputs, symbols: symbols)
+            samples.append((clock.now - start).seconds)
+        } while clock.now < end && samples.count < 1_000_000
+        return samples.sorted()
+    }
+
+    private func report(_ name: String, _ samples: [Double], _ compileSeconds: Double) {
+        let median = samples[samples.count / 2] * 1e3, least = samples[0] * 1e3
+        if measure.json {
+            print("{\"model\":\(JSONText.quoted(name)),\"ms\":\(median),\"min_ms\":\(least),\"calls\":\(samples.count),\"threads\":\(Threads.count),"
+                + "\"compile_s\":\(compileSeconds)}")
+        } else {
+            print("\(name): median \(median) ms, least \(least) ms of \(samples.count) calls on \(Threads.count) threads; compiled in \(compileSeconds) s")
+        }
+    }
+}
+
+/// Random bits. (G. L. Steele et al., "Fast splittable pseudorandom number generators", 2014.)
+private struct SplitMix64: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}
+
+extension Duration {
+    var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}

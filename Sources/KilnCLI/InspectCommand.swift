@@ -1,0 +1,57 @@
+// `kiln inspect`: a model comes in, its text at one stage of compilation goes out, all of it or one kernel.
+import ArgumentParser
+import Kiln
+import KilnCompiler
+import KilnIR
+import KilnKernels
+import KilnLLVM
+
+struct InspectCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "inspect", abstract: "Prints a model at one stage of compilation.",
+        discussion: "Example: kiln inspect digits.kiln --stage loops")
+
+    @OptionGroup var model: ModelArguments
+    @OptionGroup var stage: StageArguments
+    @OptionGroup var target: TargetArguments
+
+    func run() throws {
+        let options = try target.options()
+        let graph = try model.load()
+        if stage.stage == .graph { return print(graph, terminator: "") }
+        let groups = try Pipeline.fuse(Pipeline.simplify(graph, options), options)
+        if stage.stage == .groups, stage.kernel == nil { return print(groups, terminator: "") }
+        let program = try Pipeline.lower(groups, checks: Pipeline.checks(of: graph), options)
+        let kernel = try stage.kernel.map { try number(of: $0, in: program) }
+        switch stage.stage {
+        case .graph: break
+        case .groups: if let kernel { print(groups.groupRegions[kernel], terminator: "") }
+        case .loops: print(kernel.map { program.kernels[$0].description(in: program) } ?? program.description, terminator: "")
+        case .llvm: try printEach(kernel, program) { try LLVMBackend.llvmText(program, kernel: $0, target: options.target) }
+        case .asm: try printEach(kernel, program) { try LLVMBackend.assembly(program, kernel: $0, target: options.target) }
+        }
+    }
+
+    private func number(of name: String, in program: Program) throws -> Int {
+        guard let number = program.kernels.firstIndex(where: { $0.name == name }) else {
+            throw CompileError("--kernel", "there is no kernel '\(name)'", fix: "choose from \(program.kernels.map(\.name).joined(separator: ", "))")
+        }
+        return number
+    }
+
+    /// The text of one kernel, or of every kernel and then of what calls them.
+    private func printEach(_ kernel: Int?, _ program: Program, _ text: (Int?) throws -> String) throws {
+        if let kernel { return print(try text(kernel), terminator: "") }
+        for number in program.kernels.indices { print(try text(number)) }
+        print(try text(nil), terminator: "")
+    }
+}
+
+extension Graph {
+    /// The fused kernels' graphs, in the order in which lowering numbers kernels.
+    var groupRegions: [Graph] {
+        operations.flatMap { operation in
+            operation.op.name == "group" ? [operation.regions[0]] : operation.regions.flatMap(\.groupRegions)
+        }
+    }
+}
