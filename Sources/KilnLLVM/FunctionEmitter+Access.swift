@@ -58,6 +58,8 @@ extension FunctionEmitter {
                                      alignment: dtype.byteCount)
             mark(loaded, place)
             return module.select(mask ?? allLanes, module.splat(loaded, width), passed)
+        case let stride? where mask == nil && 2...4 ~= stride && width > stride:
+            return loadStrided(place, index.base, type, stride)
         default:
             let pointers = pointers(place, index)
             let gathered = module.intrinsic("llvm.masked.gather", [type, LLVMTypeOf(pointers)],
@@ -79,6 +81,29 @@ extension FunctionEmitter {
         } else { loaded = module.load(type, start, alignment: alignment) }
         mark(loaded, place)
         return loaded
+    }
+
+    /// Every `stride`-th element from `first` on: the whole span in vectors, the last of which ends at the last element, and shuffles.
+    private func loadStrided(_ place: Place, _ first: Index, _ type: LLVMTypeRef, _ stride: Int) -> LLVMValueRef {
+        let width = lanes!.width
+        let span = (width - 1) * stride + 1
+        var gathered: LLVMValueRef?
+        for vector in 0..<stride {
+            let start = vector == stride - 1 ? span - width : vector * width
+            var index = first
+            index.constant += start
+            let loaded = loadRow(place, index, nil, type, nil, LLVMGetPoison(type))
+            let here = (0..<width).map { $0 * stride - start }
+            guard let before = gathered else {
+                gathered = module.shuffle(loaded, here.map { $0 < width ? $0 : 0 })
+                continue
+            }
+            let isHere = here.map { 0..<width ~= $0 && $0 + start >= vector * width }
+            let choice = (0..<width).map { isHere[$0] ? width + here[$0] : $0 }
+            gathered = LLVMBuildShuffleVector(module.builder, before, loaded,
+                                              module.constantVector(choice.map { module.integer(module.i32, $0) }), "")
+        }
+        return gathered!
     }
 
     /// All of a vector of a local on the stack, also the lanes that are not there, so that the local can live in a register.

@@ -44,6 +44,7 @@ extension FunctionEmitter {
             case .uniform(let value, let depth): return Index(parts: [(depth, value)])
             case .lane: return Index(laneConstant: 1)
             case .varying(let value): return Index(varying: value)
+            case .position(let index): return index
             case nil: throw InternalError("llvm", "index variable d\(i) is not in scope")
             }
         case .floorDivide(let a, let b):

@@ -12,8 +12,11 @@ extension FunctionEmitter {
     private func emit(_ statement: Statement) throws {
         switch statement {
         case .local(let local): try declare(local)
-        case .define(let number, let instruction): values[number] = try evaluate(instruction)
-        case .bind(let variable, let number): bind(variable, try value(number))
+        case .define(let number, .position(let dim)): try definePosition(number, dim)
+        case .define(let number, let instruction):
+            positions[number] = nil
+            values[number] = try evaluate(instruction)
+        case .bind(let variable, let number): bind(variable, number, try value(number))
         case .store(let access, let number, let streaming): try store(access, try value(number), streaming: streaming)
         case .loop(let loop): try emit(loop)
         case .lanes(let variable, let width, let count, let body): try emitLanes(variable, width, count, body)
@@ -24,10 +27,7 @@ extension FunctionEmitter {
     func evaluate(_ instruction: Instruction) throws -> Emitted {
         switch instruction {
         case .constant(let scalar, let dtype): return Emitted(value: module.constant(scalar, dtype), dtype: dtype, lanes: 0)
-        case .position(let dim):
-            let index = try lower(dim)
-            if index.isUniform { return Emitted(value: scalar(index), dtype: .i64, lanes: 0) }
-            return Emitted(value: vector(index), dtype: .i64, lanes: lanes!.width)
+        case .position(let dim): return emitted(try lower(dim))
         case .load(let access, let fill): return try load(access, fill: fill)
         case .apply(let function, let operands, let dtype):
             return try apply(function, try operands.map { try value($0) }, as: dtype)
@@ -37,9 +37,25 @@ extension FunctionEmitter {
         }
     }
 
-    private func bind(_ variable: Int, _ value: Emitted) {
+    private func emitted(_ index: Index) -> Emitted {
+        index.isUniform ? Emitted(value: scalar(index), dtype: .i64, lanes: 0) : Emitted(value: vector(index), dtype: .i64, lanes: lanes!.width)
+    }
+
+    private func definePosition(_ number: ValueNumber, _ dim: Dim) throws {
+        let index = try lower(dim)
+        values[number] = emitted(index)
+        positions[number] = Position(index: index, interval: interval(dim), divisor: divisor(dim))
+    }
+
+    private func bind(_ variable: Int, _ number: ValueNumber, _ value: Emitted) {
         intervals[variable] = nil
         divisors[variable] = nil
+        if let position = positions[number] {
+            intervals[variable] = position.interval
+            divisors[variable] = position.divisor
+            variables[variable] = position.index.isConstant ? .constant(position.index.constant) : .position(position.index)
+            return
+        }
         if value.lanes > 0 { variables[variable] = .varying(value.value) } else if let known = module.knownInteger(value.value) {
             variables[variable] = .constant(known)
         } else { variables[variable] = .uniform(value.value, depth: depth) }

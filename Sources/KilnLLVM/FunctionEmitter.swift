@@ -22,6 +22,15 @@ enum Variable {
     case lane
     /// An i64 vector.
     case varying(LLVMValueRef)
+    /// An expression that was computed before, with its strides.
+    case position(Index)
+}
+
+/// An index expression that a value holds.
+struct Position {
+    var index: Index
+    var interval: Interval
+    var divisor: Int
 }
 
 /// What a memory is: where it starts, of which elements.
@@ -61,6 +70,8 @@ final class FunctionEmitter {
     /// A number that divides the variable's every value; for the alignment of addresses.
     var divisors: [Int: Int] = [:]
     var values: [ValueNumber: Emitted] = [:]
+    /// The values that are index expressions, so that variables bound to them keep what is known of them.
+    var positions: [ValueNumber: Position] = [:]
     var locals: [Int: Place] = [:]
     var lanes: Lanes?
     var depth = 0

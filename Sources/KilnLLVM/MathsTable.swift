@@ -10,12 +10,22 @@ final class MathsTable {
         var dtype: DType
     }
     private var known: [Key: ScalarExpr?] = [:]
+    private var knownSmall: [Key: ScalarExpr?] = [:]
 
     func expansion(of function: ScalarFunction, _ dtype: DType) -> ScalarExpr? {
         let key = Key(function: function, dtype: dtype)
         if let known = known[key] { return known }
         let expansion = Maths.expand(function, dtype)
         known[key] = expansion
+        return expansion
+    }
+
+    /// The cheaper expansion that holds below `Maths.smallLimit`, where there is one.
+    func smallExpansion(of function: ScalarFunction, _ dtype: DType) -> ScalarExpr? {
+        let key = Key(function: function, dtype: dtype)
+        if let known = knownSmall[key] { return known }
+        let expansion = Maths.expandSmall(function, dtype)
+        knownSmall[key] = expansion
         return expansion
     }
 }

@@ -44,6 +44,38 @@ import Testing
         #expect(result == expected.map { Double($0) })
     }
 
+    @Test(arguments: [2, 3, 4, 6], [2, 4, 16, 32])
+    func stridedWithoutAMask(stride: Int, width: Int) throws {
+        // The source ends with the last element that is read: nothing beyond it may be touched.
+        let source = ramp(.i16, (width * 3 - 1) * stride + 1)
+        let made = program("strided", inputs: [source.type], outputs: [TensorType(.i16, [.constant(width * 3)])], body: [
+            .loop(Loop(variable: 1, to: .constant(width * 3), step: width, body: [
+                .lanes(variable: 2, width: width, count: .constant(width), body: [
+                    load(0, 0, (.index(1) + .index(2)) * .constant(stride)), store(1, .index(1) + .index(2), 0),
+                ]),
+            ])),
+        ])
+        let expected: [Double] = (0..<width * 3).map { (i: Int) -> Double in Double(i * stride) }
+        #expect(try run(made, [source])[0].doubles == expected)
+        let gathers = try LLVMBackend.llvmText(made, kernel: 0, target: host).contains("gather")
+        #expect(gathers == (stride > 4 || stride >= width))
+    }
+
+    @Test func boundPositionsKeepTheirStrides() throws {
+        let source = ramp(.f32, 64)
+        let made = program("bound", inputs: [source.type], outputs: [source.type], body: [
+            .loop(Loop(variable: 1, to: 64, step: 16, body: [
+                .define(0, .position(.index(1) * 1)), .bind(variable: 3, 0),
+                .lanes(variable: 2, width: 16, count: 16, body: [
+                    .define(1, .position(.index(3) + .index(2))), .bind(variable: 4, 1), load(2, 0, .index(4)), store(1, .index(4), 2),
+                ]),
+            ])),
+        ])
+        #expect(try run(made, [source])[0].doubles == source.doubles)
+        let text = try LLVMBackend.llvmText(made, kernel: 0, target: host)
+        #expect(!text.contains("gather") && !text.contains("scatter"))
+    }
+
     @Test(arguments: [1, 3, 7, 16, 40, 300])
     func floorOfTheLane(divisor: Int) throws {
         let source = ramp(.i32, 300)

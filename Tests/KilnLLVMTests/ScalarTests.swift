@@ -114,7 +114,9 @@ import Testing
     @Test(arguments: [ScalarFunction.exp, .log, .sin, .cos, .tanh, .erf, .power, .log1p, .expm1, .atan])
     func transcendentals(function: ScalarFunction) throws {
         for dtype in [DType.f64, .f32] {
-            let x = Literal(dtype, [99], doubles: (1...99).map { Double($0) / 20 })
+            // The last ones are beyond the range of the cheap reduction of sin and cos.
+            let last: Double = function == .sin || function == .cos ? 1e6 : 0.1
+            let x = Literal(dtype, [99], doubles: (1...99).map { (i: Int) -> Double in i < 90 ? Double(i) / 20 : Double(i) * last })
             let operands = Array(repeating: 0, count: function.arity)
             let made = program("maths", inputs: [x.type], outputs: [x.type], body: [
                 lanesLoop(99, width: 16) { i in [load(0, 0, i), apply(1, function, operands, dtype), store(1, i, 1)] },
