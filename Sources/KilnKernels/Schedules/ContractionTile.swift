@@ -8,9 +8,10 @@ extension GroupLowering {
         let (mr, lanes, width) = (plan.tileRows, plan.lanes, plan.tileColumns)
         let accumulators = writer.local(plan.accumulator, .constant(mr * width))
         func forEachVector(_ body: (Int, Int, Dim) -> Void) {
-            for vector in 0..<plan.tileVectors {
-                writer.lanes(lanes, count: .constant(lanes)) { lane in
-                    for row in 0..<mr { body(row, vector, .constant(row * width + vector * lanes) + lane) }
+            // Row by row: an element of the rows serves all vectors of columns at once, then its register is free.
+            for row in 0..<mr {
+                for vector in 0..<plan.tileVectors {
+                    writer.lanes(lanes, count: .constant(lanes)) { body(row, vector, .constant(row * width + vector * lanes) + $0) }
                 }
             }
         }

@@ -1,0 +1,71 @@
+// A workload: something to compile once and to run many times, and what a run of it computes.
+
+import Foundation
+import Kiln
+import KilnCompiler
+import KilnExecution
+import KilnIR
+import KilnLLVM
+import KilnOps
+
+/// Something that is timed.
+protocol Workload: Sendable {
+    /// Compiles and gives the function to be timed.
+    func prepare() throws -> () throws -> Void
+}
+
+/// A graph on random inputs.
+struct GraphWorkload: Workload {
+    let inputs: [(String, TensorType)]
+    let body: @Sendable ([Value]) -> Value
+
+    init(_ inputs: [[Int]], dtype: DType = .f32, _ body: @escaping @Sendable ([Value]) -> Value) {
+        self.inputs = inputs.enumerated().map { ("x\($0.offset)", TensorType(dtype, $0.element.map { .constant($0) })) }
+        self.body = body
+    }
+
+    func graph() throws -> Graph {
+        let builder = GraphBuilder("benchmark")
+        let values = inputs.map { builder.input($0.0, $0.1) }
+        return try builder.finish([("y", body(values))])
+    }
+
+    func prepare() throws -> () throws -> Void {
+        let artifact = try Pipeline.compile(graph())
+        let code = try JITCode(artifact.code)
+        let executable = try Executable(program: code.infoPointer, owner: code)
+        let buffers = try inputs.enumerated().map { try Self.random($0.element.1, seed: $0.offset) }
+        return { _ = try executable.run(buffers) }
+    }
+
+    /// Normally distributed elements.
+    private static func random(_ type: TensorType, seed: Int) throws -> DeviceBuffer {
+        var generator = SplitMix(state: UInt64(seed) &+ 1)
+        let count = type.constantShape!.reduce(1, *)
+        let buffer = try DeviceBuffer(byteCount: count * type.dtype.byteCount)
+        for position in 0..<count {
+            let value = Float((-2 * log(generator.unit())).squareRoot() * cos(2 * .pi * generator.unit()))
+            switch type.dtype {
+            case .bf16: buffer.pointer.storeBytes(of: bfloat16Bits(Double(value)), toByteOffset: position * 2, as: UInt16.self)
+            default: buffer.pointer.storeBytes(of: value, toByteOffset: position * 4, as: Float.self)
+            }
+        }
+        return buffer
+    }
+}
+
+/// Vigna's SplitMix64.
+struct SplitMix {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+
+    /// In (0, 1).
+    mutating func unit() -> Double { (Double(next() >> 11) + 0.5) / 9_007_199_254_740_992 }
+}

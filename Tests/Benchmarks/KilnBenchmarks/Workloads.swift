@@ -1,0 +1,37 @@
+// The workloads of the comparison with other frameworks, under the same names.
+
+import KilnIR
+import KilnOps
+
+enum Workloads {
+    static let all: [String: any Workload] = tensors.merging(Training.all) { a, _ in a }
+
+    private static let tensors: [String: any Workload] = {
+        var table: [String: any Workload] = [
+            "gemm_bf16_2048": GraphWorkload([[2048, 2048], [2048, 2048]], dtype: .bf16) { $0[0].matmul($0[1]) },
+            "chain_4096": GraphWorkload([[4096, 4096], [4096, 4096]]) { x in
+                (x[0] * x[1] + x[0]).tanh() * x[1].sigmoid() - x[0].exp().clamp(max: 3)
+            },
+            "add_4096": GraphWorkload([[4096, 4096], [4096, 4096]]) { $0[0] + $0[1] },
+            "sum_rows_4096": GraphWorkload([[4096, 4096]]) { $0[0].sum(1) },
+            "sum_columns_4096": GraphWorkload([[4096, 4096]]) { $0[0].sum(0) },
+            "softmax_4096": GraphWorkload([[4096, 4096]]) { $0[0].softmax(1) },
+            "layernorm_4096": GraphWorkload([[4096, 4096], [4096], [4096]]) { layerNorm($0[0], $0[1], $0[2]) },
+            "transpose_4096": GraphWorkload([[4096, 4096]]) { $0[0].t() },
+            "conv3x3_64x56": GraphWorkload([[1, 64, 56, 56], [64, 64, 3, 3]]) { $0[0].conv2d($0[1], padding: 1) },
+            "depthwise3x3_128x56": GraphWorkload([[1, 128, 56, 56], [128, 1, 3, 3]]) { $0[0].conv2d($0[1], padding: 1, groups: 128) },
+            "attention_12x1024x64": GraphWorkload([[1, 12, 1024, 64], [1, 12, 1024, 64], [1, 12, 1024, 64]]) { x in
+                (x[0].matmul(x[1].transpose(-1, -2)) / 8).softmax(-1).matmul(x[2])
+            },
+            "linear_gelu_128x768x3072": GraphWorkload([[128, 768], [3072, 768], [3072]]) { $0[0].linear($0[1], $0[2]).gelu() },
+        ]
+        for n in [256, 512, 1024, 2048, 4096] { table["gemm_f32_\(n)"] = GraphWorkload([[n, n], [n, n]]) { $0[0].matmul($0[1]) } }
+        return table
+    }()
+
+    private static func layerNorm(_ x: Value, _ weight: Value, _ bias: Value) -> Value {
+        let centred = x - x.mean(-1, keepDims: true)
+        let variance = (centred * centred).mean(-1, keepDims: true)
+        return centred * (variance + 1e-5).rsqrt() * weight + bias
+    }
+}
