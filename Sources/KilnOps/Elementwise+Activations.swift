@@ -43,7 +43,7 @@ extension Operand {
 
 extension Elementwise {
     /// The error function.
-    public static let erf = unary("erf", ulp: 1.25, meaning: { $0(.erf) }, real: { Foundation.erf($0) },
+    public static let erf = unary("erf", ulp: 1.3, meaning: { $0(.erf) }, real: { Foundation.erf($0) },
                                   derivative: { x, _ in (-(x * x)).exp() * M_2_SQRTPI })
 }
 extension Operand {

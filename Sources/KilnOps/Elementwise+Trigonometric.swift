@@ -56,7 +56,7 @@ extension Operand {
 }
 
 extension Elementwise {
-    public static let sinh = unary("sinh", ulp: 1.25, meaning: { $0(.sinh) }, real: { Foundation.sinh($0) },
+    public static let sinh = unary("sinh", ulp: 1.3, meaning: { $0(.sinh) }, real: { Foundation.sinh($0) },
         derivative: { x, _ in x.cosh() })
 }
 extension Operand {
@@ -72,7 +72,7 @@ extension Operand {
 }
 
 extension Elementwise {
-    public static let tanh = unary("tanh", ulp: 0.9, meaning: { $0(.tanh) }, real: { Foundation.tanh($0) },
+    public static let tanh = unary("tanh", ulp: 0.95, meaning: { $0(.tanh) }, real: { Foundation.tanh($0) },
         derivative: { _, y in 1 - y * y })
 }
 extension Operand {
@@ -80,7 +80,7 @@ extension Operand {
 }
 
 extension Elementwise {
-    public static let asinh = unary("asinh", ulp: 1.85, meaning: { $0(.asinh) }, real: { Foundation.asinh($0) },
+    public static let asinh = unary("asinh", ulp: 1.8, meaning: { $0(.asinh) }, real: { Foundation.asinh($0) },
         derivative: { x, _ in (x * x + 1).rsqrt() })
 }
 extension Operand {
@@ -88,7 +88,7 @@ extension Operand {
 }
 
 extension Elementwise {
-    public static let acosh = unary("acosh", ulp: 2, domains: 1.3...3, meaning: { $0(.acosh) }, real: { Foundation.acosh($0) },
+    public static let acosh = unary("acosh", ulp: 1.95, domains: 1.3...3, meaning: { $0(.acosh) }, real: { Foundation.acosh($0) },
         derivative: { x, _ in (x * x - 1).rsqrt() })
 }
 extension Operand {

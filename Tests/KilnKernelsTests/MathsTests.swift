@@ -92,27 +92,3 @@ private struct Worst {
         self.place = place() + ", \(error) ulp"
     }
 }
-
-/// How far an f32 is from an exact value.
-struct FloatError {
-    /// In units of the exact value's last place in f32; infinite where NaN, an infinity or a zero's sign is wrong.
-    let ulp: Double
-
-    init(_ value: Float, exact: Double) {
-        if exact.isNaN || value.isNaN {
-            ulp = exact.isNaN && value.isNaN ? 0 : .infinity
-        } else if exact == 0 || exact.isInfinite {
-            ulp = Double(value) == exact && value.sign == exact.sign ? 0 : .infinity
-        } else {
-            // An overflow counts as the power of two after the greatest number.
-            let finite = value.isInfinite ? (value < 0 ? -0x1p128 : 0x1p128) : Double(value)
-            let unit = Double(sign: .plus, exponent: min(max(exact.exponent - 23, -149), 104), significand: 1)
-            ulp = abs(finite - exact.clamped) / unit
-        }
-    }
-}
-
-extension Double {
-    /// Past 2^128, as near as f32's infinity is to it.
-    fileprivate var clamped: Double { Swift.min(Swift.max(self, -0x1p128), 0x1p128) }
-}

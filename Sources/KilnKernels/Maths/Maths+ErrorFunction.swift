@@ -3,7 +3,7 @@
 import KilnIR
 
 extension Maths {
-    /// erf x within 1.25 ulp.
+    /// erf x within 1.3 ulp.
     static func erf(_ x: ScalarTerm) -> ScalarTerm {
         // Past the limit the result rounds to one.
         let a = x.magnitude.atMost(4)

@@ -53,14 +53,20 @@ extension Maths {
         return value.bits(.or, x.signBit).float
     }
 
-    /// log(1 + x) for finite x > -1, plus `doublings` times ln 2; the sign of zero is lost.
-    static func log1pFinite(_ x: ScalarTerm, doublings: ScalarTerm? = nil) -> ScalarTerm {
+    /// log(1 + x) for finite x > -1; the sign of zero is lost.
+    ///
+    /// - Parameters:
+    ///   - low: what x lacks to be exact, much less than its last place.
+    ///   - doublings: a float by whose multiple of ln 2 the result is increased.
+    static func log1pFinite(_ x: ScalarTerm, low: ScalarTerm? = nil, doublings: ScalarTerm? = nil) -> ScalarTerm {
         let exponent = (x + 1).bits.plus(-twoThirds).masked(exponentMask)
         // 2^-e through 2^(2-e): e reaches 128. Then f = 2^-e (1 + x) - 1, rounded once.
         let power = (x.constant(4).bits - exponent).float * 0.25
         let f = power.fma(x, power - 1)
         var e = exponent.converted(to: .f32)
         if let doublings { e = e + doublings * 0x1p23 }
-        return e.fma(ln2High * 0x1p-23, f.polynomial(logTail).fma(f * f, f))
+        let tail = f.polynomial(logTail)
+        let value = if let low { tail.fma(f * f, low * power) + f } else { tail.fma(f * f, f) }
+        return e.fma(ln2High * 0x1p-23, value)
     }
 }
