@@ -55,6 +55,12 @@ final class ElementLowering {
         substitution[id] = expression
     }
 
+    /// Makes a variable what another one is at this point.
+    func copyVariable(_ source: Dim, to target: Dim) {
+        guard let from = source.indices.first, let value = substitution[from] else { return }
+        setVariable(target, to: value)
+    }
+
     /// An index over loops' variables.
     func physical(_ dim: Dim) -> Dim {
         observer?(dim)

@@ -119,51 +119,50 @@ extension GroupLowering {
         }
     }
 
-    /// Several column axes: runs along the innermost go to one panel or to two neighbours, each as a masked vector.
+    /// Several column axes: a vector of a panel may lie on two or more lines of the innermost axis. Each line gives its lanes
+    /// by a masked load, so that all stores are whole.
+    ///
+    ///     columns   0 …………… 15          line 0: x = 40 … 55    lanes 0 – 7
+    ///               └ line 0 ┘└ line 1 ┘   line 1: x = 0 … 7      lanes 8 – 15
     private func packColumnRuns(_ plan: ContractionPlan, first: Dim, count: Dim, _ range: DepthRange, _ memory: Memory, _ base: Dim) throws {
-        let variables = packVariables
-        let tile = Dim.constant(plan.tileColumns)
         let inner = plan.n.last!
         let run = plan.contraction.sizes[inner]
-        let low = writer.bind(first * tile)
-        let high = writer.bind(Dim.minimum((first + count) * tile, plan.columnCount))
-        try zeroLastPanel(plan, first: first, count: count, range, memory, base)
-        try writer.loop(from: writer.bind(low / run), to: writer.bind((high + run - 1) / run)) { line in
-            setVariables(plan.n.dropLast(), variables, flat: line, plan)
-            try depthLoops(plan, range, variables) { k in
-                try writer.vectors(plan.lanes, count: run) { x, _ in
-                    elements.setVariable(variables[inner], to: x)
-                    let lane = writer.currentLane!
-                    let column = line * run + x
-                    let start = writer.bind(column - lane)
-                    let within: [IndexCondition] = [.isNonNegative(column - low), .isNonNegative(high - 1 - column)]
-                    let value = writer.convert(try elements.factor(plan.columns, plan.columnsOperand, variables, within), to: plan.accumulator)
-                    let panel = writer.bind(start / tile)
-                    for next in 0...1 {
-                        let target = panel + .constant(next)
-                        let offset = column - target * tile
-                        let fits: [IndexCondition] = [next == 0 ? .isNonNegative(tile - 1 - offset) : .isNonNegative(offset)]
-                        writer.store(value, memory, base + ((target - first) * range.depth + k) * tile + offset, where: within + fits)
+        let tile = Dim.constant(plan.tileColumns)
+        let pieces = run.constant.map { (plan.lanes + $0 - 2) / $0 + 1 } ?? plan.lanes
+        try writer.loop(to: count) { p in
+            for vector in 0..<plan.tileVectors {
+                let start = writer.bind((first + p) * tile + .constant(vector * plan.lanes))
+                let line = writer.bind(start / run)
+                let frames = (0..<pieces).map { piece in pieceVariables(plan, line: line + .constant(piece)) }
+                try depthLoops(plan, range, packVariables) { k in
+                    for frame in frames { for number in plan.k { elements.copyVariable(packVariables[number], to: frame.variables[number]) } }
+                    try writer.lanes(plan.lanes, count: .constant(plan.lanes)) { lane in
+                        let column = start + lane
+                        var result: ValueNumber?
+                        for (piece, frame) in frames.enumerated() {
+                            let x = column - frame.line * run
+                            elements.setVariable(frame.variables[inner], to: x)
+                            var conditions: [IndexCondition] = [.isNonNegative(plan.columnCount - 1 - column)]
+                            if piece > 0 { conditions.append(.isNonNegative(x)) }
+                            conditions.append(.isNonNegative(run - 1 - x))
+                            let value = writer.convert(try elements.factor(plan.columns, plan.columnsOperand, frame.variables, conditions), to: plan.accumulator)
+                            let isHere = writer.define(.holds(conditions), .bool)
+                            let otherwise = result ?? writer.constant(0, plan.accumulator)
+                            result = writer.apply(.select, isHere, value, otherwise)
+                        }
+                        writer.store(result!, memory, base + (p * range.depth + k) * tile + .constant(vector * plan.lanes) + lane)
                     }
                 }
             }
         }
     }
 
-    /// Columns past the end are zero, so that the tile needs no edge.
-    private func zeroLastPanel(_ plan: ContractionPlan, first: Dim, count: Dim, _ range: DepthRange, _ memory: Memory, _ base: Dim) throws {
-        if let n = plan.columnCount.constant, n % plan.tileColumns == 0 { return }
-        let last = plan.columnPanels - 1
-        try writer.branch([.isNonNegative(last - first), .isNonNegative(first + count - 1 - last)]) {
-            try writer.loop(to: range.depth) { k in
-                for vector in 0..<plan.tileVectors {
-                    try writer.lanes(plan.lanes, count: .constant(plan.lanes)) { lane in
-                        let zero = writer.constant(0, plan.accumulator)
-                        writer.store(zero, memory, base + ((last - first) * range.depth + k) * .constant(plan.tileColumns)
-                            + .constant(vector * plan.lanes) + lane)
-                    }
-                }
-            }
-        }
+    /// Variables like the packing ones, for the columns of one line.
+    private func pieceVariables(_ plan: ContractionPlan, line: Dim) -> (variables: [Dim], line: Dim) {
+        let variables = contractionVariables(plan)
+        let line = writer.bind(line)
+        for number in plan.outer where plan.contraction.sizes[number] != 1 { elements.copyVariable(packVariables[number], to: variables[number]) }
+        setVariables(Array(plan.n.dropLast()), variables, flat: line, plan)
+        return (variables, line)
     }
 }

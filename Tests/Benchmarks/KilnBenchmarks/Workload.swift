@@ -10,8 +10,10 @@ import KilnOps
 
 /// Something that is timed.
 protocol Workload: Sendable {
+    /// Makes what a run needs but compilation does not: random inputs.
+    func makeInputs() throws -> [DeviceBuffer]
     /// Compiles and gives the function to be timed.
-    func prepare() throws -> () throws -> Void
+    func prepare(_ inputs: [DeviceBuffer]) throws -> () throws -> Void
 }
 
 /// A graph on random inputs.
@@ -30,11 +32,12 @@ struct GraphWorkload: Workload {
         return try builder.finish([("y", body(values))])
     }
 
-    func prepare() throws -> () throws -> Void {
+    func makeInputs() throws -> [DeviceBuffer] { try inputs.enumerated().map { try Self.random($0.element.1, seed: $0.offset) } }
+
+    func prepare(_ buffers: [DeviceBuffer]) throws -> () throws -> Void {
         let artifact = try Pipeline.compile(graph())
         let code = try JITCode(artifact.code)
         let executable = try Executable(program: code.infoPointer, owner: code)
-        let buffers = try inputs.enumerated().map { try Self.random($0.element.1, seed: $0.offset) }
         return { _ = try executable.run(buffers) }
     }
 

@@ -6,22 +6,35 @@ import KilnCompiler
 import KilnLLVM
 import KilnKernels
 
-/// Runs until two seconds have passed, at least five and at most 200 times; gives the first run's and the median's seconds.
-func measure(_ workload: any Workload) throws -> (first: Double, median: Double, runs: Int) {
+/// What was measured of a workload, in seconds.
+struct Measurement {
+    /// Compiling and the first run.
+    var first: Double
+    var median: Double
+    /// Processor time of a run, all threads together: steadier than the clock on a machine that others use too.
+    var processor: Double
+    var runs: Int
+}
+
+/// Runs until two seconds have passed, at least five and at most 200 times.
+func measure(_ workload: any Workload) throws -> Measurement {
     func seconds(_ body: () throws -> Void) rethrows -> Double {
         let start = DispatchTime.now().uptimeNanoseconds
         try body()
         return Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9
     }
+    let inputs = try workload.makeInputs()
     var run: () throws -> Void = {}
     let first = try seconds {
-        run = try workload.prepare()
+        run = try workload.prepare(inputs)
         try run()
     }
     for _ in 0..<2 { try run() }
     var times: [Double] = []
+    let start = clock()
     while times.count < 5 || times.reduce(0, +) < 2 && times.count < 200 { times.append(try seconds(run)) }
-    return (first, times.sorted()[times.count / 2], times.count)
+    let processor = Double(clock() - start) / Double(CLOCKS_PER_SEC) / Double(times.count)
+    return Measurement(first: first, median: times.sorted()[times.count / 2], processor: processor, runs: times.count)
 }
 
 func text(_ value: Double, digits: Int) -> String { String(format: "%.\(digits)f", value) }
@@ -43,8 +56,11 @@ if arguments.contains("--dump"), let w = workload as? GraphWorkload {
 }
 do {
     try Threads.set(threads)
-    let (first, median, runs) = try measure(workload)
-    print("{\"workload\": \"\(name)\", \"ms\": \(text(median * 1e3, digits: 4)), \"compile_s\": \(text(first, digits: 3)), \"runs\": \(runs), \"threads\": \(threads)}")
+    let result = try measure(workload)
+    print("""
+        {"workload": "\(name)", "ms": \(text(result.median * 1e3, digits: 4)), "compile_s": \(text(result.first, digits: 3)), \
+        "cpu_ms": \(text(result.processor * 1e3, digits: 4)), "runs": \(result.runs), "threads": \(threads)}
+        """)
 } catch {
     FileHandle.standardError.write(Data("\(error)\n".utf8))
     exit(1)
