@@ -115,7 +115,7 @@ struct EntryEmitter {
         case .check(let condition, let message): try check(condition, message)
         case .branch(let condition, let then, let otherwise):
             let (yes, no, after) = (block("then"), block("else"), block("after"))
-            module.jump(if: truth(condition), yes, else: no)
+            module.jump(if: try truth(condition), yes, else: no)
             for (block, body) in [(yes, then), (no, otherwise)] {
                 module.position(at: block)
                 try run(body)
@@ -127,7 +127,7 @@ struct EntryEmitter {
             module.jump(head)
             module.position(at: head)
             try run(test)
-            module.jump(if: truth(condition), round, else: after)
+            module.jump(if: try truth(condition), round, else: after)
             module.position(at: round)
             try run(body)
             module.jump(head)
@@ -137,13 +137,18 @@ struct EntryEmitter {
 
     private func block(_ name: String) -> LLVMBasicBlockRef { module.block(name, in: function) }
 
-    private func truth(_ buffer: Int) -> LLVMValueRef {
-        module.compare(LLVMIntNE, module.load(module.i8, bases[buffer], alignment: 1), LLVMConstNull(module.i8))
+    private func base(_ buffer: Int) throws -> LLVMValueRef {
+        guard bases.indices.contains(buffer) else { throw InternalError("llvm", "buffer \(buffer) does not exist") }
+        return bases[buffer]
+    }
+
+    private func truth(_ buffer: Int) throws -> LLVMValueRef {
+        module.compare(LLVMIntNE, module.load(module.i8, try base(buffer), alignment: 1), LLVMConstNull(module.i8))
     }
 
     private func copy(_ from: Int, _ to: Int) throws {
-        let size = try emitter.scalar(program.buffers[from].type.byteCount)
-        LLVMBuildMemCpy(module.builder, bases[to], 1, bases[from], 1, size)
+        let (source, target) = (try base(from), try base(to))
+        LLVMBuildMemCpy(module.builder, target, 1, source, 1, try emitter.scalar(program.buffers[from].type.byteCount))
     }
 
     private func check(_ condition: IndexCondition, _ message: String) throws {

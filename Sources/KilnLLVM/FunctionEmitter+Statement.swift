@@ -61,12 +61,15 @@ extension FunctionEmitter {
         } else { variables[variable] = .uniform(value.value, depth: depth) }
     }
 
+    /// Threads' stacks are small; what is larger belongs in the workspace.
+    private static let mostStackBytes = 256 << 10
+
     private func declare(_ local: Local) throws {
         switch local.storage {
         case .stack:
             let size = try lower(local.count)
-            guard size.isConstant, size.constant >= 0, size.constant <= 1 << 20 else {
-                throw InternalError("llvm", "local \(local.id) on the stack has no constant, small size: \(local.count)")
+            guard size.isConstant, 0...Self.mostStackBytes ~= size.constant &* local.dtype.byteCount else {
+                throw InternalError("llvm", "local \(local.id) on the stack has no constant, small size: \(local.count) of \(local.dtype)")
             }
             let base = stackMemory(module.memoryType(local.dtype), count: size.constant, alignment: 64)
             locals[local.id] = Place(base: base, dtype: local.dtype, alignment: 64, stackCount: size.constant)

@@ -15,13 +15,16 @@ public enum HostTarget {
     public static func detect() -> Target {
         let triple = take(LLVMGetDefaultTargetTriple())
         let features = take(LLVMGetHostCPUFeatures())
-        return target(triple: triple, processor: take(LLVMGetHostCPUName()), features: features)
+        var target = target(triple: triple, processor: take(LLVMGetHostCPUName()), features: features)
+        target.level1Bytes = cacheBytes(level: 1) ?? target.level1Bytes
+        target.level2Bytes = cacheBytes(level: 2) ?? target.level2Bytes
+        return target
     }
 
     /// The names that `named` knows.
     public static let names = ["host", "x86-64-v3", "x86-64-v4"]
 
-    /// A processor by name; nil for a name that is not known.
+    /// A processor by name; nil for a name that is not known. Other than `host`, a name means the same on every machine.
     public static func named(_ name: String) -> Target? {
         switch name {
         case "host": detect()
@@ -37,8 +40,7 @@ public enum HostTarget {
     private static func target(triple: String, processor: String, features: String) -> Target {
         let wide = features.split(separator: ",").contains("+avx512f")
         return Target(triple: triple, processor: processor, features: features, vectorBytes: wide ? 64 : 32,
-                      vectorRegisters: wide ? 32 : 16, level1Bytes: cacheBytes(level: 1) ?? 32 << 10,
-                      level2Bytes: cacheBytes(level: 2) ?? 1 << 20)
+                      vectorRegisters: wide ? 32 : 16)
     }
 
     private static func cacheBytes(level: Int) -> Int? {

@@ -9,12 +9,12 @@ import Testing
 @Suite struct AccessTests {
     /// `out[i] = in0[f(i)]` over `count` positions, in lanes of `width`.
     private func copy(_ count: Int, of source: Literal, width: Int = 16, where conditions: (Dim) -> [IndexCondition] = { _ in [] },
-                      fill: Scalar = .real(-1), _ address: (Dim) -> Dim) throws -> [Double] {
+                      fill: Scalar = .real(-1), target: Target = host, _ address: (Dim) -> Dim) throws -> [Double] {
         let body = lanesLoop(.constant(count), width: width) { position in
             [load(0, 0, address(position), where: conditions(position), fill: fill), store(1, position, 0)]
         }
         let made = program("copy", inputs: [source.type], outputs: [TensorType(source.dtype, [.constant(count)])], body: [body])
-        return try run(made, [source])[0].doubles
+        return try run(made, [source], target: target)[0].doubles
     }
 
     @Test(arguments: [1, 7, 16, 17, 64, 100])
@@ -32,7 +32,14 @@ import Testing
     func contiguousOfEveryDType(dtype: DType) throws {
         let source = Literal(dtype, [45], scalars: (0..<45).map { .integer(Int64($0 % 3)) })
         let expected = source.doubles
-        for width in [4, 16, 64] { #expect(try copy(45, of: source, width: width) { $0 } == expected) }
+        for target in [host, try #require(HostTarget.named("x86-64-v3"))] {
+            for width in [1, 4, 16, 64] {
+                let result = try copy(45, of: source, width: width, target: target) { $0 }
+                #expect(result == expected, "\(width) lanes on \(target.processor)")
+            }
+            let even = try copy(15, of: source, target: target) { $0 * 3 }
+            #expect(even == (0..<15).map { expected[3 * $0] })
+        }
     }
 
     @Test(arguments: [-1, 0, 2, 3, -2, 5])

@@ -111,4 +111,24 @@ import Testing
         let text = try LLVMBackend.llvmText(made, kernel: 0, target: host)
         #expect(!text.contains("alloca"))
     }
+
+    @Test func malformedProgramsAreErrors() throws {
+        let type = TensorType(.f32, [4])
+        func fails(_ body: [Statement], steps: [Step] = [.launch(0)]) {
+            var made = program("bad", inputs: [type], outputs: [type], body: body)
+            made.steps = steps
+            #expect(throws: InternalError.self) { try LLVMBackend.compile(made, target: host) }
+        }
+        fails([load(0, 9, 0)])
+        fails([store(1, 0, 5)])
+        fails([load(0, 0, .index(3))])
+        fails([load(0, 0, "m")])
+        fails([.local(Local(id: 0, dtype: .f64, count: 1_000_000))])
+        fails([load(0, 0, 0), apply(1, .shiftLeft, [0, 0], .f32)])
+        fails([load(0, 0, 0), apply(1, .convert, [0], .f64), store(1, 0, 1)])
+        fails([.lanes(variable: 1, width: 3, count: 3, body: [])])
+        fails([], steps: [.launch(1)])
+        fails([], steps: [.copy(from: 0, to: 7)])
+        fails([], steps: [.branch(condition: -1, then: [], otherwise: [])])
+    }
 }
