@@ -10,11 +10,10 @@ import KilnOps
 /// Swift values, which branch an `if` took) is fixed when it is captured. Results are leaves: no gradients flow out.
 public final class JitFunction {
     private struct Captured {
-        var program: any Program
+        var program: TraceProgram
         var variables: [Variable]
         var keyCount: Int
         var leaves: [DeviceBuffer]
-        var leafShapes: [[Int]]
         var outputs: [TypeBox]
         var outputOfResult: [Int]
         var resultCount: Int
@@ -53,10 +52,10 @@ public final class JitFunction {
             let graph = try structure.graph(name: "jit", inputs: inputs, outputNames: structure.outputs.indices.map { "y\($0)" }) { node in
                 node.kind == .number && node.buffer == nil ? .number(node.scalar) : .input("")
             }
-            let (program, seconds) = try timed { try makeProgram(graph) }
+            let (program, seconds) = try timed { try TraceProgram(graph) }
             Evaluator.count(seconds)
             return Captured(program: program, variables: capture.variables.map(\.variable), keyCount: capture.randomKeys.count,
-                            leaves: structure.leaves.map { $0.buffer! }, leafShapes: structure.leaves.map(\.box.sizes),
+                            leaves: structure.leaves.map { $0.buffer! },
                             outputs: structure.outputs.map { structure.nodes[$0].box }, outputOfResult: structure.outputOfRoot,
                             resultCount: results.count, assigned: assigned.map(\.variable))
         }
@@ -67,7 +66,7 @@ public final class JitFunction {
         return try Trace.shared.locked {
             try Trace.shared.evaluate(given.map(\.node))
             let buffers = given.map { $0.node.buffer! } + captured.leaves
-            let outputs = try captured.program.run(buffers, shapes: given.map(\.shape) + captured.leafShapes)
+            let outputs = try captured.program.run(buffers)
             let results = captured.outputOfResult.map { (captured.outputs[$0], outputs[$0]) }
             for (variable, (box, buffer)) in zip(captured.assigned, results.dropFirst(captured.resultCount)) {
                 let node = Node(.leaf, box, buffer: buffer)

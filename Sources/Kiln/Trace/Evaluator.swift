@@ -7,7 +7,7 @@ import KilnIR
 struct Evaluator {
     /// A program and the numbers that are part of its code.
     private struct Entry {
-        var program: any Program
+        var program: TraceProgram
         /// For each number of the structure: whether it is an input, and its value where it is not.
         var isPromoted: [Bool]
         var values: [Scalar]
@@ -37,16 +37,13 @@ struct Evaluator {
     }
 
     private mutating func run(_ structure: Structure) throws -> [DeviceBuffer] {
-        // A structure whose results are all there or are leaves needs no program.
         let entry = try program(structure)
         ThreadState.current.counters.evaluations += 1
         var inputs = structure.leaves.map { $0.buffer! }
-        var shapes = structure.leaves.map(\.box.sizes)
         for (index, node) in structure.numbers.enumerated() where entry.isPromoted[index] {
             inputs.append(try Self.buffer(node.scalar, node.box.type.dtype))
-            shapes.append([])
         }
-        return try entry.program.run(inputs, shapes: shapes)
+        return try entry.program.run(inputs)
     }
 
     private mutating func program(_ structure: Structure) throws -> Entry {
@@ -61,7 +58,7 @@ struct Evaluator {
             }
         }
         let graph = try graph(structure, promoted)
-        let (program, seconds) = try timed { try makeProgram(graph) }
+        let (program, seconds) = try timed { try TraceProgram(graph) }
         Self.count(seconds)
         if entries.count >= limit { entries.removeAll() }
         let entry = Entry(program: program, isPromoted: promoted, values: structure.numbers.map(\.scalar))

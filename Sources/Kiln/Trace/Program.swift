@@ -1,25 +1,22 @@
-// What evaluation asks of a compiler: a graph comes in, something that runs on buffers goes out.
+// What evaluation asks of the compiler: a graph comes in, something that runs on buffers goes out.
+import KilnCompiler
 import KilnExecution
 import KilnIR
-import KilnOps
+import KilnLLVM
 
-/// A graph made ready to run.
-protocol Program: Sendable {
-    /// The outputs for the inputs, in new buffers. `shapes` are the inputs' sizes, from which symbols get their values.
-    func run(_ inputs: [DeviceBuffer], shapes: [[Int]]) throws -> [DeviceBuffer]
-}
+/// A graph of fixed sizes made ready to run.
+struct TraceProgram: Sendable {
+    private let executable: Executable
 
-/// Compiles graphs for running in this process: the one line to change for another way of execution.
-func makeProgram(_ graph: Graph) throws -> any Program { InterpretedProgram(graph: graph) }
-
-/// Runs a graph by its declared meaning, slowly.
-struct InterpretedProgram: Program {
-    let graph: Graph
-
-    func run(_ inputs: [DeviceBuffer], shapes: [[Int]]) throws -> [DeviceBuffer] {
-        let literals = zip(zip(inputs, shapes), graph.inputTypes).map { input, type in
-            Literal(type.dtype, input.1, bytes: Array(input.0.bytes))
-        }
-        return try Interpreter.run(graph, inputs: literals).map { literal in try literal.bytes.withUnsafeBytes { try DeviceBuffer(copying: $0) } }
+    /// Compiles for the processor at hand.
+    init(_ graph: Graph) throws {
+        let artifact = try Pipeline.compile(graph, options: Self.options)
+        let code = try JITCode(artifact.code)
+        executable = try Executable(program: code.infoPointer, owner: code)
     }
+
+    private static let options = Options()
+
+    /// The outputs for the inputs, in new buffers.
+    func run(_ inputs: [DeviceBuffer]) throws -> [DeviceBuffer] { try executable.run(inputs) }
 }

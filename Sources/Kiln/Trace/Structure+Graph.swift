@@ -21,12 +21,13 @@ extension Structure {
         var graph = Graph(name: name)
         var values = [[ValueID]](repeating: [], count: nodes.count)
         for (node, name) in inputs {
-            let type = node.kind == .number ? TensorType(node.box.type.dtype, []) : node.box.type
+            let isNumber = node.kind == .number && node.buffer == nil
+            let type = isNumber ? TensorType(node.box.type.dtype, []) : node.box.type
             let value = graph.addInput(name, type)
             // An input may be one that nothing uses.
             if node.mark == walk { values[node.number] = [value] }
         }
-        for (place, node) in nodes.enumerated() where values[place].isEmpty || node.kind == .number {
+        for (place, node) in nodes.enumerated() where values[place].isEmpty || node.kind == .number && node.buffer == nil {
             switch node.buffer == nil ? node.kind : .leaf {
             case .op, .tuple:
                 let signature = node.signature!
