@@ -43,7 +43,7 @@ let package = Package(
         .testTarget(name: "KilnOpsTests", dependencies: ["KilnIR", "KilnOps", "KilnPasses"], path: "Tests/KilnOpsTests"),
         .testTarget(name: "KilnPassesTests", dependencies: ["KilnIR", "KilnOps", "KilnPasses"], path: "Tests/KilnPassesTests"),
         .testTarget(name: "KilnLLVMTests", dependencies: ["KilnIR", "KilnKernels", "KilnLLVM", "KilnRuntime"], path: "Tests/KilnLLVMTests"),
-        .testTarget(name: "FileTests", dependencies: ["Kiln", "KilnIR"], path: "Tests/FileTests", exclude: ["Fixtures"]),
+        .testTarget(name: "FileTests", dependencies: ["Kiln", "KilnIR", "KilnOps", "KilnExecution"], path: "Tests/FileTests", exclude: ["Fixtures"]),
         .testTarget(name: "KilnTests", dependencies: ["Kiln"], path: "Tests/KilnTests"),
     ],
     swiftLanguageModes: [.v6],

@@ -14,11 +14,19 @@ try FileSystem.write(Array(graph.description.utf8), to: folder + "/digits.kiln")
 try graph.writeLibrary(to: folder + "/libdigits.so", header: folder + "/digits.h")
 
 let (_, test) = try Digits.load(CommandLine.arguments[1])
-let scores = try CompiledGraph(graph)(test.images)
-try write(test.images, "images.raw")
-try write(test.classes.cast(to: .u8), "classes.raw")
-try write(scores, "scores.raw")
-print("wrote digits.kiln, libdigits.so and digits.h; accuracy in this process: \(try accuracy(scores, test.classes) * 100) %")
+let images = try test.images.literal()
+let compilations = statistics.compilations
+let classify = try CompiledGraph(graph)
+let scores = try classify.run([images])[0]
+// The size of a batch is a symbol: one compilation serves all, and an image's scores don't depend on its company.
+for batch in [1, 7, 64, images.shape[0]] {
+    let some = try classify.run([Literal(.f32, [batch, 1, 8, 8], bytes: Array(images.bytes.prefix(batch * 64 * 4)))])[0]
+    precondition(some.bytes.elementsEqual(scores.bytes.prefix(batch * 10 * 4)), "batches of \(batch) give other bits")
+}
+precondition(statistics.compilations - compilations == 1, "one compilation serves every batch")
 
-/// A tensor's elements, row by row, and nothing else.
-func write(_ tensor: Tensor, _ name: String) throws { try FileSystem.write(tensor.literal().bytes, to: folder + "/" + name) }
+// Elements row by row, and nothing else.
+try FileSystem.write(images.bytes, to: folder + "/images.raw")
+try FileSystem.write(test.classes.cast(to: .u8).literal().bytes, to: folder + "/classes.raw")
+try FileSystem.write(scores.bytes, to: folder + "/scores.raw")
+print("wrote digits.kiln, libdigits.so and digits.h; accuracy in this process: \(try accuracy(Tensor(scores), test.classes) * 100) %")

@@ -25,15 +25,13 @@ public final class SharedLibrary: @unchecked Sendable {
 
     deinit { dlclose(handle) }
 
-    /// The program with the given name: the object exports its table as `NAME_info`.
+    /// The program with the given name: the object exports the function `NAME_info`, which gives the address of its table.
     public func executable(_ name: String) throws -> Executable {
-        if let table = dlsym(handle, name + "_info") { return try Executable(program: table, owner: self) }
-        // Where the table is not exported, a function gives its address.
-        if let entry = dlsym(handle, name + "_program") {
-            typealias Program = @convention(c) () -> UnsafeRawPointer?
-            if let table = unsafeBitCast(entry, to: Program.self)() { return try Executable(program: table, owner: self) }
+        typealias Info = @convention(c) () -> UnsafeRawPointer?
+        guard let info = dlsym(handle, name + "_info"), let table = unsafeBitCast(info, to: Info.self)() else {
+            throw RuntimeError(loading: "\(path) has no program named \(name)")
         }
-        throw RuntimeError(loading: "\(path) has no program named \(name)")
+        return try Executable(program: table, owner: self)
     }
 
     private static func reason(_ path: String) -> String { dlerror().map { String(cString: $0) } ?? path }

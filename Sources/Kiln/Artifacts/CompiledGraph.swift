@@ -20,10 +20,14 @@ public final class CompiledGraph: Sendable {
     public convenience init(_ graph: Graph) throws { try self.init(graph, options: Options()) }
 
     package init(_ graph: Graph, options: Options) throws {
-        let artifact = try Pipeline.compile(graph, options: options)
-        let code = try JITCode(artifact.code)
-        executable = try Executable(program: code.infoPointer, owner: code)
-        timings = artifact.timings
+        let ((executable, timings), seconds) = try timed {
+            let artifact = try Pipeline.compile(graph, options: options)
+            let code = try JITCode(artifact.code)
+            return (try Executable(program: code.infoPointer, owner: code), artifact.timings)
+        }
+        Evaluator.count(seconds)
+        self.executable = executable
+        self.timings = timings
         name = graph.name
         inputs = zip(graph.inputs, graph.inputTypes).map { ($0.name, $1) }
         outputs = zip(graph.outputs, graph.outputTypes).map { ($0.name, $1) }
