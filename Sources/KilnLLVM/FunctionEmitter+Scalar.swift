@@ -168,7 +168,7 @@ extension FunctionEmitter {
         case .round: return module.intrinsic("llvm.roundeven", [type], x)
         case .truncate: return module.intrinsic("llvm.trunc", [type], x)
         case .squareRoot: return module.intrinsic("llvm.sqrt", [type], x)
-        case .reciprocalSquareRoot:
+        case .reciprocalSquareRoot where dtype != .f32:
             let one = module.splat(constant: module.constant(.real(1), dtype), lanes)
             return LLVMBuildFDiv(builder, one, module.intrinsic("llvm.sqrt", [type], x), "")
         case .equal: return module.compare(LLVMRealOEQ, x[0], x[1])
