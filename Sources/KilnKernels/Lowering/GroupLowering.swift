@@ -84,10 +84,11 @@ final class GroupLowering {
     /// Vector elements for the dtypes that the kernel computes with.
     func lanes(for dtype: DType) -> Int { max(target.vectorBytes / max(dtype.byteCount, 4), 1) }
 
-    /// The widest dtype among the group's values that are not mere indices.
+    /// The dtype that sets the width of vectors: the widest float among inputs and outputs, or without floats the widest of all.
     var computeDType: DType {
-        let all = region.outputs.map { region.type(of: $0.value).dtype } + region.inputs.map { region.type(of: $0.value).dtype }
-        return all.max { $0.byteCount < $1.byteCount } ?? .f32
+        let all = (region.outputs + region.inputs).map { region.type(of: $0.value).dtype }
+        let floats = all.filter(\.isFloat)
+        return (floats.isEmpty ? all : floats).max { $0.byteCount < $1.byteCount } ?? .f32
     }
 
     /// A rough number of scalar operations for one element of all outputs.

@@ -34,6 +34,8 @@ struct RowPlan {
     /// Numbers of outputs of the domain's shape, and of the kept axes'.
     var fullOutputs: [Int] = []
     var keptOutputs: [Int] = []
+    /// Full outputs that the pass of a level can store, since they wait for no reduction of it or a later one.
+    var earlyOutputs: [Int: [Int]] = [:]
     /// Values of the domain's shape that cost more to compute again than to keep, with the level after which they are known.
     var kept: [Int: [ValueID]] = [:]
 
@@ -77,7 +79,10 @@ extension GroupLowering {
         for (number, output) in region.outputs.enumerated() {
             let shape = region.type(of: output.value).shape
             let isKept = shape.reduce(1, *) == keptShape.reduce(1, *) && (shape.reduce(1, *) != plan.domain.reduce(1, *) || shape == keptShape)
-            if isKept { plan.keptOutputs.append(number) } else { plan.fullOutputs.append(number) }
+            let ready = level[output.value] ?? 0
+            if isKept { plan.keptOutputs.append(number) } else if ready < plan.levels.count {
+                plan.earlyOutputs[ready, default: []].append(number)
+            } else { plan.fullOutputs.append(number) }
         }
         findKept(&plan, level)
         return plan
@@ -85,7 +90,8 @@ extension GroupLowering {
 
     /// Costly values of the domain's shape that more than one pass needs.
     private func findKept(_ plan: inout RowPlan, _ level: [ValueID: Int]) {
-        let passes = plan.levels.flatMap { $0.map(\.operand) } + plan.fullOutputs.map { region.outputs[$0].value }
+        let early = plan.earlyOutputs.values.flatMap { $0 }.sorted().map { region.outputs[$0].value }
+        let passes = plan.levels.flatMap { $0.map(\.operand) } + early + plan.fullOutputs.map { region.outputs[$0].value }
         let reductions = Set(plan.levels.flatMap { $0.map(\.value) })
         func costly(from root: ValueID) -> Set<ValueID> {
             var found: Set<ValueID> = []
@@ -140,7 +146,7 @@ extension GroupLowering {
                     self.elements.current[reduction.value] = self.writer.constant(0, self.region.type(of: reduction.value).dtype)
                 }
             }
-            for number in plan.fullOutputs + plan.keptOutputs {
+            for number in plan.earlyOutputs.values.flatMap({ $0 }).sorted() + plan.fullOutputs + plan.keptOutputs {
                 let at = self.outputIndices(plan, number, axes.map(\.variable))
                 self.storeOutput(number, try self.elements.element(self.region.outputs[number].value, at), at)
             }
@@ -178,7 +184,9 @@ extension GroupLowering {
             elements.kept = [:]
         }
         for (number, level) in plan.levels.enumerated() {
-            let states = try reduceRow(level, plan.kept[number] ?? [], variables, inner, buffers)
+            let states = try reduceRow(level, plan.kept[number] ?? [], variables, inner, buffers) {
+                try self.storeOutputs(plan, plan.earlyOutputs[number] ?? [], variables)
+            }
             for (reduction, state) in zip(level, states) {
                 if let split {
                     split.store(state, of: reduction.value, at: plan.keptAxes.map { variables[$0] }, elements, writer)
@@ -186,16 +194,15 @@ extension GroupLowering {
             }
             if split != nil { return }
         }
-        for number in plan.keptOutputs {
+        try storeOutputs(plan, plan.keptOutputs, variables)
+        if plan.fullOutputs.isEmpty { return }
+        try innerLoops(inner, unroll: 1) { _ in try self.storeOutputs(plan, plan.fullOutputs, variables) }
+    }
+
+    func storeOutputs(_ plan: RowPlan, _ numbers: [Int], _ variables: [Dim]) throws {
+        for number in numbers {
             let at = outputIndices(plan, number, variables)
             storeOutput(number, try elements.element(region.outputs[number].value, at), at)
-        }
-        if plan.fullOutputs.isEmpty { return }
-        try innerLoops(inner, unroll: 1) { _ in
-            for number in plan.fullOutputs {
-                let at = outputIndices(plan, number, variables)
-                storeOutput(number, try elements.element(region.outputs[number].value, at), at)
-            }
         }
     }
 
@@ -227,7 +234,7 @@ extension GroupLowering {
     }
 
     private func reduceRow(_ level: [RowReduction], _ keep: [ValueID], _ variables: [Dim], _ inner: [DomainAxis],
-                           _ buffers: [ValueID: Place]) throws -> [ReductionCode.State] {
+                           _ buffers: [ValueID: Place], storeEarly: () throws -> Void) throws -> [ReductionCode.State] {
         let width = lanes(for: computeDType)
         let isLong = (inner.last?.size.constant ?? 1024) >= width * 4
         let unroll = isLong && costPerElement <= 40 ? 4 : 1
@@ -244,6 +251,7 @@ extension GroupLowering {
                 let position = reduction.code.hasPosition ? writer.position(elements.physical(innerPosition(inner))) : 0
                 accumulator.add(number, position, at: laneAddress(part, width), writer)
             }
+            try storeEarly()
         }
         for value in keep { elements.kept[value] = (buffers[value]!, innerPosition(inner)) }
         return accumulators.map { $0.total(writer) }

@@ -69,7 +69,7 @@ extension GroupLowering {
         if let split, !reduced.isEmpty { split.limit(&reduced[0], elements, writer) }
         var position: Dim = 0
         for axis in plan.axes { position = position * plan.domain[axis] + variables[axis] }
-        for level in plan.levels {
+        for (number, level) in plan.levels.enumerated() {
             let accumulators = level.map { LaneAccumulator($0.code, count: width * vectors, writer) }
             for accumulator in accumulators { accumulator.clear(width: width, writer) }
             try loops(reduced[...]) {
@@ -81,6 +81,7 @@ extension GroupLowering {
                         let at = reduction.code.hasPosition ? writer.position(elements.physical(position)) : 0
                         accumulator.add(number, at, at: slot, writer)
                     }
+                    try storeOutputs(plan, plan.earlyOutputs[number] ?? [], variables)
                 }
             }
             if let split {
@@ -99,10 +100,7 @@ extension GroupLowering {
         func store(_ numbers: [Int], _ part: Int) throws {
             writer.currentPart = part
             defer { writer.currentPart = 0 }
-            for number in numbers {
-                let at = outputIndices(plan, number, variables)
-                storeOutput(number, try elements.element(region.outputs[number].value, at), at)
-            }
+            try storeOutputs(plan, numbers, variables)
         }
         if !plan.keptOutputs.isEmpty { try forEachColumn { try store(plan.keptOutputs, $1) } }
         if !plan.fullOutputs.isEmpty { try loops(reduced[...]) { try forEachColumn { try store(plan.fullOutputs, $1) } } }

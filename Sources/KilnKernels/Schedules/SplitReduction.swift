@@ -33,7 +33,7 @@ extension GroupLowering {
 
     /// How to cut the group's reduction, where its results alone are too few to share among threads.
     func splitReduction(_ plan: RowPlan, alongReduced: Bool) -> SplitReduction? {
-        guard plan.levels.count == 1, plan.fullOutputs.isEmpty else { return nil }
+        guard plan.levels.count == 1, plan.fullOutputs.isEmpty, plan.earlyOutputs.isEmpty else { return nil }
         let keptShape = plan.keptAxes.map { plan.domain[$0] }
         let kept = keptShape.reduce(1, *)
         let block = alongReduced ? 1 : lanes(for: computeDType) * 2
@@ -76,10 +76,7 @@ extension GroupLowering {
                 defer { elements.current = [:] }
                 var full = [Dim](repeating: 0, count: plan.domain.count)
                 for (axis, variable) in zip(ids, variables) { full[axis] = variable }
-                for number in plan.keptOutputs {
-                    let at = outputIndices(plan, number, full)
-                    storeOutput(number, try elements.element(region.outputs[number].value, at), at)
-                }
+                try storeOutputs(plan, plan.keptOutputs, full)
             }
             guard let last = axes.last else { return try body(1) }
             func loops(_ rest: ArraySlice<DomainAxis>) throws {
