@@ -127,13 +127,13 @@ extension Fusion {
 
     /// Whether `to` depends on `from` through a kernel or control flow of neither.
     private func leadsThroughThird(from: Int, to: Int) -> Bool {
-        let earliest = groups[from]!.members.min()!
+        // A group may reach further back than the position at which the walk meets it, so no position is early enough to stop at.
         var seenDirect: Set<Int> = []
         var seenThird: Set<Int> = []
         var stack: [(position: Int, third: Bool)] = []
         func pushOperands(_ position: Int, third: Bool) {
             for operand in graph.operations[position].operands {
-                guard let producer = table.definitions[operand], producer >= earliest else { continue }
+                guard let producer = table.definitions[operand] else { continue }
                 if third ? seenThird.insert(producer).inserted : seenDirect.insert(producer).inserted { stack.append((producer, third)) }
             }
         }
