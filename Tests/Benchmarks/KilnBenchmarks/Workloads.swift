@@ -4,7 +4,7 @@ import KilnIR
 import KilnOps
 
 enum Workloads {
-    static let all: [String: any Workload] = tensors.merging(Training.all) { a, _ in a }
+    static let all: [String: any Workload] = tensors.merging(Training.all) { a, _ in a }.merging(Recording.all) { a, _ in a }
 
     private static let tensors: [String: any Workload] = {
         var table: [String: any Workload] = [
