@@ -50,6 +50,12 @@ extension FunctionEmitter {
         return module.select(module.or(isNaN(a), isNaN(b)), constant(dtype == .f16 ? 0x7E00 : 0x7FC0), key(extreme))
     }
 
+    /// The bits of the f16 that an f32 was widened from; nil where it was not.
+    private func shortSource(_ wide: LLVMValueRef, _ lanes: Int) -> LLVMValueRef? {
+        guard LLVMIsAFPExtInst(wide) != nil, let source = LLVMGetOperand(wide, 0) else { return nil }
+        return module.bitcast(source, module.vector(module.i16, lanes))
+    }
+
     // MARK: Truth values
 
     private func applyToTruth(_ function: ScalarFunction, _ x: [LLVMValueRef]) throws -> LLVMValueRef {
@@ -160,8 +166,12 @@ extension FunctionEmitter {
         case .divide: return LLVMBuildFDiv(builder, x[0], x[1], "")
         case .negate: return LLVMBuildFNeg(builder, x[0], "")
         case .absolute: return module.intrinsic("llvm.fabs", [type], x)
-        case .maximum: return module.intrinsic("llvm.maximum", [type], x)
-        case .minimum: return module.intrinsic("llvm.minimum", [type], x)
+        case .maximum, .minimum:
+            // Of two f16 that were widened, the extreme is that of the f16; LLVM would narrow to its own, which drops NaN.
+            if dtype == .f32, let a = shortSource(x[0], lanes), let b = shortSource(x[1], lanes) {
+                return widen(extremeOfShortFloats(function, a, b, .f16), .f16, lanes)
+            }
+            return module.intrinsic(function == .maximum ? "llvm.maximum" : "llvm.minimum", [type], x)
         case .fusedMultiplyAdd: return module.intrinsic("llvm.fma", [type], x)
         case .floor: return module.intrinsic("llvm.floor", [type], x)
         case .ceil: return module.intrinsic("llvm.ceil", [type], x)
