@@ -80,7 +80,7 @@ extension Operand {
 }
 
 extension Elementwise {
-    public static let asinh = unary("asinh", ulp: 1.8, meaning: { $0(.asinh) }, real: { Foundation.asinh($0) },
+    public static let asinh = unary("asinh", ulp: 1.4, meaning: { $0(.asinh) }, real: { Foundation.asinh($0) },
         derivative: { x, _ in (x * x + 1).rsqrt() })
 }
 extension Operand {
@@ -88,7 +88,7 @@ extension Operand {
 }
 
 extension Elementwise {
-    public static let acosh = unary("acosh", ulp: 1.95, domains: 1.3...3, meaning: { $0(.acosh) }, real: { Foundation.acosh($0) },
+    public static let acosh = unary("acosh", ulp: 1.85, domains: 1.3...3, meaning: { $0(.acosh) }, real: { Foundation.acosh($0) },
         derivative: { x, _ in (x * x - 1).rsqrt() })
 }
 extension Operand {

@@ -71,7 +71,7 @@ extension Maths {
         }
     }
 
-    /// The inverse hyperbolic sine within 1.8 ulp: log1p(a + a² / (1 + sqrt(1 + a²))).
+    /// The inverse hyperbolic sine within 1.4 ulp: log1p(a + a² / (1 + sqrt(1 + a²))).
     static func asinh(_ x: ScalarTerm) -> ScalarTerm {
         let a = x.magnitude
         let square = a * a
@@ -79,7 +79,7 @@ extension Maths {
         return (a < Double.infinity).select(value, a).withSign(of: x)
     }
 
-    /// The inverse hyperbolic cosine within 1.95 ulp: log1p(t + sqrt(2t + t²)) with t = x - 1; NaN below 1.
+    /// The inverse hyperbolic cosine within 1.85 ulp: log1p(t + sqrt(2t + t²)) with t = x - 1; NaN below 1.
     static func acosh(_ x: ScalarTerm) -> ScalarTerm {
         let t = x - 1
         let value = logarithm(ofOnePlus: t.fma(t, t + t)(.squareRoot), t, isHuge: x > 0x1p63, huge: x)

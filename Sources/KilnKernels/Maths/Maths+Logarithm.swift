@@ -66,7 +66,9 @@ extension Maths {
         var e = exponent.converted(to: .f32)
         if let doublings { e = e + doublings * 0x1p23 }
         let tail = f.polynomial(logTail)
-        let value = if let low { tail.fma(f * f, low * power) + f } else { tail.fma(f * f, f) }
-        return e.fma(ln2High * 0x1p-23, value)
+        guard let low else { return e.fma(ln2High * 0x1p-23, tail.fma(f * f, f)) }
+        // With what the rounding of f lost.
+        let lost = low.fma(power, power.fma(x, power - 1 - f))
+        return e.fma(ln2High * 0x1p-23, tail.fma(f * f, lost) + f)
     }
 }
