@@ -1,0 +1,86 @@
+// Many cases as one graph: compiled once, run on inputs, and each held against the interpreter.
+
+import KilnIR
+import KilnOps
+import Testing
+
+/// Cases whose inputs and outputs stand side by side in one graph.
+struct Batch {
+    let cases: [Case]
+    let graph: Graph
+
+    init(_ cases: [Case]) throws {
+        self.cases = cases
+        let builder = GraphBuilder("batch")
+        var outputs: [(String, Value)] = []
+        for (number, item) in cases.enumerated() {
+            let results = try item.append(to: builder, prefix: "c\(number)_").results
+            outputs += results.enumerated().map { ("c\(number)_y\($0)", $1) }
+        }
+        graph = try builder.finish(outputs)
+    }
+
+    /// Values of the graph's inputs for each case.
+    func draw(seed: UInt64, symbols: [String: Int]) throws -> [[Literal]] {
+        var numbers = SampleNumbers(seed: seed)
+        return try cases.map { try $0.draw(&numbers, symbols: symbols) }
+    }
+}
+
+/// Compiles the cases, runs them with each set of symbols, and records every disagreement with the interpreter.
+/// - Returns: how many cases were held against it.
+func checkKernels(_ cases: [Case], symbols sets: [[String: Int]] = [["n": 5]], seed: UInt64 = 1) -> Int {
+    guard !cases.isEmpty else { return 0 }
+    do {
+        let batch = try Batch(cases)
+        let compiled = try Compiled(batch.graph)
+        for symbols in sets { try check(batch, compiled, symbols, seed) }
+        return cases.count * sets.count
+    } catch where cases.count > 1 {
+        // Which one it is shows when each is alone.
+        return cases.reduce(0) { $0 + checkKernels([$1], symbols: sets, seed: seed) }
+    } catch {
+        Issue.record("\(cases[0].label): \(error)\n\((try? cases[0].graph().description) ?? "no graph")")
+        return 0
+    }
+}
+
+private func check(_ batch: Batch, _ compiled: Compiled, _ symbols: [String: Int], _ seed: UInt64) throws {
+    let inputs = try batch.draw(seed: seed, symbols: symbols)
+    let flat = inputs.flatMap { $0 }
+    var results = try compiled.run(flat)[...]
+    for (item, values) in zip(batch.cases, inputs) {
+        let alone = try item.graph(showsOperands: true)
+        let reference = try Interpreter.run(alone, inputs: values, symbols: symbols)
+        let (operands, expected) = (Array(reference.prefix(values.count)), reference.dropFirst(values.count))
+        let got = results.prefix(expected.count)
+        results = results.dropFirst(expected.count)
+        guard let last = alone.operations.last else { continue }
+        for (kernel, wanted) in zip(got, expected) {
+            let bound = expected.count == 1 ? try Bound.of(item.op, alone.context(of: last), operands, wanted) : .exact
+            guard let problem = bound.disagreement(kernel, wanted) else { continue }
+            Issue.record("\(item.label) with \(symbols), numbers \(item.numbers): \(problem)\n\(try item.graph())\(sizeNote(values))")
+            break
+        }
+    }
+}
+
+/// The inputs themselves where they are few.
+private func sizeNote(_ values: [Literal]) -> String {
+    values.reduce(0) { $0 + $1.count } > 40 ? "" : values.map { "\($0.type): \($0.scalars)" }.joined(separator: "\n")
+}
+
+/// Runs a check for each op on all cores; gives the sum of what it counts.
+func countingOverOps(_ body: @escaping @Sendable (OpDefinition) throws -> Int) async -> Int {
+    await withTaskGroup(of: Int.self) { group in
+        for op in Catalogue.all {
+            group.addTask {
+                do { return try body(op) } catch {
+                    Issue.record("\(op.name): \(error)")
+                    return 0
+                }
+            }
+        }
+        return await group.reduce(0, +)
+    }
+}
