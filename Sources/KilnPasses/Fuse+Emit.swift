@@ -42,6 +42,8 @@ private struct Emission {
 
     /// Emits whatever makes the value, once. Recursion is as deep as the chain of groups: an explicit stack keeps it off the thread's.
     mutating func require(_ value: ValueID) throws {
+        // Each value waits at most once for what it needs: one that waits again waits for itself.
+        var waiting: Set<ValueID> = []
         var stack: [(value: ValueID, isReady: Bool)] = [(value, false)]
         while let (value, isReady) = stack.popLast() {
             if mapped[value] != nil { continue }
@@ -51,6 +53,9 @@ private struct Emission {
             if isReady {
                 try emit(position)
             } else {
+                guard waiting.insert(value).inserted else {
+                    throw InternalError("fuse", "the kernel that makes %\(value) would have to run before itself", context: graph.description)
+                }
                 stack.append((value, true))
                 for needed in boundary(of: position).reversed() where mapped[needed] == nil { stack.append((needed, false)) }
             }
