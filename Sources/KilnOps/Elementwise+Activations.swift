@@ -4,7 +4,7 @@ import Foundation
 import KilnIR
 
 extension Elementwise {
-    static let activations = [relu, sigmoid, softplus, erf]
+    static let activations = [relu, sigmoid, softplus, softsign, erf]
 }
 
 extension Elementwise {
@@ -39,6 +39,16 @@ extension Elementwise {
 }
 extension Operand {
     public func softplus(file: StaticString = #fileID, line: UInt = #line) -> Self { applying(Elementwise.softplus, file, line) }
+}
+
+extension Elementwise {
+    /// `x / (1 + |x|)`. Two roundings of half a unit each.
+    public static let softsign = unary(
+        "softsign", ulp: 1.5, domains: 0.25...4, -4 ... -0.25, meaning: { x in x / (x.abs() + 1) }, real: { $0 / (1 + Swift.abs($0)) },
+        derivative: { x, _ in (1 + x.abs()).square().reciprocal() })
+}
+extension Operand {
+    public func softsign(file: StaticString = #fileID, line: UInt = #line) -> Self { applying(Elementwise.softsign, file, line) }
 }
 
 extension Elementwise {
