@@ -78,6 +78,25 @@ private func walk(_ steps: Int, _ make: ([Parameter]) -> Optimizer) throws -> [D
         #expect(losses.last! < losses[0] * 0.9)
     }
 
+    @Test func aThousandStepsHoldOneStepsMemory() throws {
+        let model = Sequential(Linear(3, 5), ReLU(), Linear(5, 2))
+        let optimizer = Adam(model.parameters)
+        let x = Tensor.randn([7, 3]), y = Tensor.randint(2, [7])
+        try evaluate()
+        let before = statistics.compilations
+        var probes: [() -> Bool] = []
+        for _ in 0..<1000 {
+            let loss = crossEntropy(model(x), y)
+            optimizer.zeroGrad()
+            try loss.backward()
+            try optimizer.step()
+            probes += [loss.lifetimeProbe, model.parameters[0].grad!.lifetimeProbe, model.parameters[0].value.lifetimeProbe]
+        }
+        #expect(statistics.compilations - before <= 2)
+        // The last step's gradient and parameter are held, and nothing of the steps before.
+        #expect(probes.filter { $0() }.count <= 3)
+    }
+
     @Test func gradientsAreClipped() throws {
         let p = Parameter(Tensor([3.0, 4]))
         try (p.value.square().sum() * 0.5).backward()

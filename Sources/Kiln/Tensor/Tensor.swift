@@ -65,6 +65,11 @@ extension Tensor {
     public func to(_ device: Device) -> Tensor { self }
 }
 
+extension Tensor {
+    /// Tells whether the value and its history are still held by anybody: for tests of memory.
+    package var lifetimeProbe: () -> Bool { { [weak node] in node != nil } }
+}
+
 /// Where tensors are kept and computed.
 public enum Device: Hashable, Sendable {
     case cpu

@@ -23,6 +23,8 @@ struct Evaluator {
 
     /// Computes the roots, which may be of any kind but placeholders and poison.
     mutating func evaluate(_ roots: [Node]) throws {
+        // The value that an alias stands for may be there already.
+        for root in roots where root.isPending && root.kind == .alias { root.resolved.buffer.map { Self.bind(root, $0) } }
         let pending = roots.filter { $0.isPending }
         guard !pending.isEmpty else { return }
         let structure = Structure(pending)

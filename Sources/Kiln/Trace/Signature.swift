@@ -55,6 +55,16 @@ final class Signature: @unchecked Sendable {
         isDifferentiable = results.contains { $0.type.dtype.isFloat }
     }
 
+    /// Pullbacks hold signatures, in circles too; without them a table that is let go frees everything.
+    fileprivate func releasePullbacks() {
+        var signature: Signature? = self
+        while let current = signature {
+            current.pullbacks = [:]
+            signature = current.next
+            current.next = nil
+        }
+    }
+
     @inline(__always)
     fileprivate func matches<Typed: HasTypeBox>(_ op: OpDefinition, _ nodes: [Typed], _ attributes: Attributes, _ regions: [Graph],
                                                 hash: Int) -> Bool {
@@ -114,6 +124,7 @@ struct SignatureTable {
         }
         let results = try op.infer(context).map { intern($0) }
         if count >= limit {
+            for slot in slots { slot?.releasePullbacks() }
             slots = Array(repeating: nil, count: slots.count)
             count = 0
         }
