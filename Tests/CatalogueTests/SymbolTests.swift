@@ -22,6 +22,30 @@ struct SymbolTests {
         #expect(cases > 4000)
     }
 
+    /// Sizes past every threshold at which a schedule cuts its work, from a compilation that knows none of them.
+    @Test(arguments: [DType.f32, .f16, .i64]) func oneCompilationServesLargeSizes(_ dtype: DType) throws {
+        func sample(_ shapes: [Shape], _ attributes: Attributes) -> OpSample { OpSample(shapes.map { TensorType(dtype, $0) }, attributes) }
+        var (long, square): ([Case], [Case]) = ([], [])
+        for name in ["reduce_sum", "reduce_max", "reduce_argmin"] {
+            let op = try #require(Catalogue.op(named: name))
+            for (shape, axis) in [(["n"], 0), (["n", 5], 0), ([3, "n"], 1), (["n", 3], 1)] as [(Shape, Int)] {
+                long.append(Case(op, sample([shape], ["axes": .ints([axis])])))
+            }
+        }
+        let scan = try #require(Catalogue.op(named: "scan_sum")), contract = try #require(Catalogue.op(named: "contract"))
+        long.append(Case(scan, sample([["n"]], ["axis": .int(0), "reverse": .bool(false), "exclusive": .bool(true)])))
+        for (left, right) in [(["n", 33], [33, 65]), ([33, "n"], ["n", 17]), ([7, 65], [65, "n"]), (["n", "n"], ["n", 5])] as [(Shape, Shape)] {
+            square.append(Case(contract, sample([left, right], ["left_batch": .ints([]), "right_batch": .ints([]), "left_reduce": .ints([1]),
+                                                                "right_reduce": .ints([0])])))
+        }
+        let convolution = try #require(Catalogue.op(named: "convolution"))
+        square.append(Case(convolution, sample([["n", 3, 9, 9], [17, 3, 3, 3]], ["strides": .ints([1, 1]), "low": .dims([1, 1]), "high": .dims([1, 1]),
+                                                                              "dilations": .ints([1, 1]), "groups": .int(1)])))
+        let count = checkKernels(long, symbols: [3, 4097, 70_001].map { ["n": $0] }) + checkKernels(square, symbols: [2, 65, 129].map { ["n": $0] })
+        print("large symbolic sizes: \(count) cases of \(dtype)")
+        #expect(count == 3 * (long.count + square.count))
+    }
+
     private static func dtypes(of op: OpDefinition) -> [DType] {
         let chosen = op.dtypes.filter { [.f32, .bf16, .i16, .u64, .bool].contains($0) }
         return chosen.isEmpty ? Array(op.dtypes.prefix(1)) : chosen
