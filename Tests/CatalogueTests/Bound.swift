@@ -68,8 +68,10 @@ extension Bound {
         }
     }
 
-    /// A product and a sum of f16 that is rounded to f32 in between is not the nearest number always, nor is what reads no reference.
-    private static func isRoundedTwice(_ op: OpDefinition, _ dtype: DType) -> Bool { dtype.byteCount == 2 && op.operandCount == 3 && op.reference?.real != nil }
+    /// A product and a sum of short floats, rounded to f32 in between, is not always the nearest number.
+    private static func isRoundedTwice(_ op: OpDefinition, _ dtype: DType) -> Bool {
+        dtype.byteCount == 2 && op.operandCount == 3 && op.reference?.real != nil
+    }
 
     private static func within(_ ulp: Double, _ expected: Literal) -> Bound { .ulp(ulp, exact: expected.doubles) }
 
