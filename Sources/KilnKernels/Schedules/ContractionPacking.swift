@@ -40,6 +40,36 @@ extension GroupLowering {
         try loops(plan.k[...], 0)
     }
 
+    /// Summed positions that are copied across before the next row or column: what they fill stays in the nearest cache.
+    private static let depthBlock = 64
+
+    /// Loops over the summed axes in blocks of the innermost. The block's body runs over its positions by calling what it is given,
+    /// once for each row or column.
+    func depthBlocks(_ plan: ContractionPlan, _ range: DepthRange, _ variables: [Dim],
+                     _ block: (_ positions: (_ body: (Dim) throws -> Void) throws -> Void) throws -> Void) throws {
+        guard let last = plan.k.last, (plan.contraction.sizes[last].constant ?? Self.depthBlock) > Self.depthBlock else {
+            return try block { body in try depthLoops(plan, range, variables, body) }
+        }
+        let isAlone = plan.k.count == 1
+        let size = isAlone ? range.count : plan.contraction.sizes[last]
+        func inBlocks(_ before: Dim) throws {
+            try writer.loop(to: size.dividedUp(by: .constant(Self.depthBlock))) { number in
+                let start = writer.bind(number * .constant(Self.depthBlock))
+                let count = writer.bind(Dim.minimum(size - start, .constant(Self.depthBlock)))
+                try block { body in
+                    try writer.loop(to: count) { index in
+                        elements.setVariable(variables[last], to: (isAlone ? range.start : 0) + start + index)
+                        try body(before * size + start + index)
+                    }
+                }
+            }
+        }
+        if isAlone { return try inBlocks(0) }
+        var outer = plan
+        outer.k.removeLast()
+        try depthLoops(outer, range, variables, inBlocks)
+    }
+
     func setVariables(_ numbers: [Int], _ variables: [Dim], flat: Dim, _ plan: ContractionPlan) {
         let active = numbers.filter { plan.contraction.sizes[$0] != 1 }
         for (number, index) in zip(active, unflatten(flat, active.map { plan.contraction.sizes[$0] })) {
@@ -68,13 +98,15 @@ extension GroupLowering {
                 }
             }
         }
-        try writer.loop(to: .constant(tile)) { row in
-            let flat = writer.bind(panel * .constant(tile) + row)
-            setVariables(plan.m, variables, flat: flat, plan)
-            let inside: [IndexCondition] = isWhole ? [] : [.isNonNegative(plan.rowCount - 1 - flat)]
-            try depthLoops(plan, range, variables) { k in
-                let value = try elements.factor(plan.rows, plan.rowsOperand, variables, inside)
-                writer.store(writer.convert(value, to: plan.accumulator), memory, base + k * .constant(tile) + row)
+        try depthBlocks(plan, range, variables) { positions in
+            try writer.loop(to: .constant(tile)) { row in
+                let flat = writer.bind(panel * .constant(tile) + row)
+                setVariables(plan.m, variables, flat: flat, plan)
+                let inside: [IndexCondition] = isWhole ? [] : [.isNonNegative(plan.rowCount - 1 - flat)]
+                try positions { k in
+                    let value = try elements.factor(plan.rows, plan.rowsOperand, variables, inside)
+                    writer.store(writer.convert(value, to: plan.accumulator), memory, base + k * .constant(tile) + row)
+                }
             }
         }
     }
@@ -99,11 +131,13 @@ extension GroupLowering {
         let alongColumns = stride(plan.columns, plan.columnsOperand, n) == 1
         let alongDepth = plan.k.last.map { stride(plan.columns, plan.columnsOperand, $0) == 1 } ?? false
         if !alongColumns, alongDepth {
-            return try writer.loop(to: .constant(tile)) { column in
-                elements.setVariable(variables[n], to: start + column)
-                try depthLoops(plan, range, variables) { k in
-                    let value = try elements.factor(plan.columns, plan.columnsOperand, variables, inside(start + column))
-                    writer.store(writer.convert(value, to: plan.accumulator), memory, base + k * .constant(tile) + column)
+            return try depthBlocks(plan, range, variables) { positions in
+                try writer.loop(to: .constant(tile)) { column in
+                    elements.setVariable(variables[n], to: start + column)
+                    try positions { k in
+                        let value = try elements.factor(plan.columns, plan.columnsOperand, variables, inside(start + column))
+                        writer.store(writer.convert(value, to: plan.accumulator), memory, base + k * .constant(tile) + column)
+                    }
                 }
             }
         }
