@@ -23,6 +23,8 @@ struct Recording: Workload {
             _ = x.sum(0)
             return x
         },
+        // A step of train_mlp's model with next to nothing to compute: what recording, differentiating and looking up cost.
+        "step_overhead": Training(model: { Sequential(Linear(4, 4), ReLU(), Linear(4, 4), ReLU(), Linear(4, 10)) }, input: [2, 4]),
     ]
 
     func makeInputs() throws -> [DeviceBuffer] { [] }
