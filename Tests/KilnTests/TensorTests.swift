@@ -78,6 +78,16 @@ import Testing
         #expect(throws: (any Error).self) { try Tensor.zeros([1 << 40, 1 << 40]).array() }
     }
 
+    #if DEBUG
+    @Test func operatorsAndSubscriptsSayWhereTheyStand() {
+        let line = #line + 1
+        let sum = Tensor([1.0, 2]) + Tensor([1.0, 2, 3])
+        let part = sum.error == nil ? sum : Tensor([1.0, 2])[5]
+        #expect { try sum.array() } throws: { "\($0)".contains("at KilnTests/TensorTests.swift:\(line)\n") }
+        #expect { try part.array() } throws: { "\($0)".contains("at KilnTests/TensorTests.swift:\(line + 1)\n") }
+    }
+    #endif
+
     @Test func prints() {
         #expect("\(Tensor([1, 2, 30]))" == "Tensor([ 1,  2, 30])")
         #expect("\(Tensor([[1.0, 2], [3.5, -4]]))" == "Tensor([[ 1.0000,  2.0000],\n        [ 3.5000, -4.0000]])")

@@ -53,7 +53,8 @@ final class Trace: @unchecked Sendable {
                 let signature = try signatures.find(op, nodes, attributes, regions, location)
                 return apply(signature, nodes, location).map { hold($0) }
             } catch {
-                return [hold(poison(nodes.first { $0.kind == .poison }?.error ?? error, nodes.first?.box, location))]
+                let known = nodes.first { $0.kind == .poison }?.error
+                return [hold(poison(known ?? CallSite.locating(error), nodes.first?.box, location))]
             }
         }
     }
