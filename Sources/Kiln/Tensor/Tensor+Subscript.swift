@@ -44,7 +44,7 @@ extension Tensor {
 
     /// The part that a list of indices names.
     public func part(_ indices: [AxisIndex]) -> Tensor {
-        if error != nil { return self }
+        if node.kind == .poison { return self }
         do {
             if case .tensor(let mask)? = indices.first, mask.dtype == .bool { return try masked(mask, indices) }
             if let rows = try leadingRows(indices) { return rows }
@@ -79,7 +79,7 @@ extension Tensor {
 
     /// Writes a part.
     mutating func setPart(_ indices: [AxisIndex], _ value: Tensor) {
-        if error != nil { return }
+        if node.kind == .poison { return }
         do {
             let cast = value.dtype == dtype ? value : value.cast(to: dtype)
             replace("subscript", with: try replacing(indices, cast), at: .unknown)

@@ -29,8 +29,8 @@ public struct Tensor: Sendable {
 
     /// A tensor that carries an error.
     static func poisoned(_ error: any Error, like tensor: Tensor? = nil, at location: SourceLocation = .unknown) -> Tensor {
-        let located = CallSite.locating(error)
-        return Trace.shared.locked { Trace.shared.hold(Trace.shared.poison(located, tensor?.node.box, location)) }
+        let mistake = Mistake(error)
+        return Trace.shared.locked { Trace.shared.hold(Trace.shared.poison(mistake, tensor?.node.box, location)) }
     }
 }
 

@@ -21,7 +21,7 @@ final class Node: HasTypeBox, @unchecked Sendable {
         case number
         /// An argument of a function under capture, or an output of one.
         case placeholder
-        /// A mistake stands here; `rare.error` holds it.
+        /// A mistake stands here; `rare.mistake` holds it.
         case poison
     }
 
@@ -53,7 +53,7 @@ final class Node: HasTypeBox, @unchecked Sendable {
 
     /// What few nodes have.
     struct Rare {
-        var error: (any Error)?
+        var mistake: Mistake?
         var name = ""
         /// A key of the random generator: a captured function draws a new one at each call.
         var isRandomKey = false
@@ -140,7 +140,7 @@ final class Node: HasTypeBox, @unchecked Sendable {
     }
 
     var isPending: Bool { buffer == nil && kind != .poison && kind != .placeholder }
-    var error: (any Error)? { rare?.error }
+    var error: (any Error)? { rare?.mistake?.error }
 
     /// Lets go of what the value was computed from.
     func dropHistory() {

@@ -53,8 +53,8 @@ final class Trace: @unchecked Sendable {
                 let signature = try signatures.find(op, nodes, attributes, regions, location)
                 return apply(signature, nodes, location).map { hold($0) }
             } catch {
-                let known = nodes.first { $0.kind == .poison }?.error
-                return [hold(poison(known ?? CallSite.locating(error), nodes.first?.box, location))]
+                let known = nodes.first { $0.kind == .poison }?.rare?.mistake
+                return [hold(poison(known ?? Mistake(error), nodes.first?.box, location))]
             }
         }
     }
@@ -63,7 +63,7 @@ final class Trace: @unchecked Sendable {
     func apply(_ signature: Signature, _ nodes: [Node], _ location: SourceLocation) -> [Node] {
         if signature.results.count == 1 { return [applySingle(signature, nodes, location)] }
         let traits = self.traits(signature, nodes)
-        if let bad = traits.poisoned { return signature.results.map { poison(bad.error!, $0, location) } }
+        if let bad = traits.poisoned { return signature.results.map { poison(bad.rare!.mistake!, $0, location) } }
         let tuple = Node(.tuple, signature.results.first ?? signatures.intern(TensorType(.bool, [])), signature: signature, operands: nodes,
                          isAbstract: traits.isAbstract, location: location)
         tuple.tracksGradient = traits.tracks
@@ -78,7 +78,7 @@ final class Trace: @unchecked Sendable {
     @inline(__always)
     func applySingle(_ signature: Signature, _ nodes: [Node], _ location: SourceLocation) -> Node {
         let traits = self.traits(signature, nodes)
-        if let bad = traits.poisoned { return poison(bad.error!, signature.results[0], location) }
+        if let bad = traits.poisoned { return poison(bad.rare!.mistake!, signature.results[0], location) }
         let node = Node(.op, signature.results[0], signature: signature, operands: nodes, isAbstract: traits.isAbstract, location: location)
         node.tracksGradient = traits.tracks
         return node
@@ -96,9 +96,9 @@ final class Trace: @unchecked Sendable {
         return (isAbstract, tracks && signature.isDifferentiable && ThreadState.current.tracksGradients, nil)
     }
 
-    func poison(_ error: any Error, _ box: TypeBox?, _ location: SourceLocation) -> Node {
+    func poison(_ mistake: Mistake, _ box: TypeBox?, _ location: SourceLocation) -> Node {
         let node = Node(.poison, box ?? signatures.intern(TensorType(.f32, [])), location: location)
-        node.rare = .init(error: error)
+        node.rare = .init(mistake: mistake)
         return node
     }
 
@@ -110,7 +110,7 @@ final class Trace: @unchecked Sendable {
 
     private func number(_ attributes: Attributes, _ location: SourceLocation) -> Tensor {
         let type = TensorType(attributes.dtype("dtype") ?? .f32, attributes.dims("shape"))
-        if let wrong = Self.badSize(type, location) { return hold(poison(wrong, nil, location)) }
+        if let wrong = Self.badSize(type, location) { return hold(poison(Mistake(wrong), nil, location)) }
         return hold(number(attributes.scalar("value") ?? 0, type, location))
     }
 
