@@ -91,6 +91,48 @@ private func compilations(_ body: () throws -> Void) rethrows -> Int {
         #expect(count == 1)
     }
 
+    @Test func loopsThatReadNothingDoNotPileUp() throws {
+        var w = Tensor([[4.0], [-2]]).requiringGrad()
+        var b = Tensor([1.0]).requiringGrad()
+        let x = Tensor([[1.0, 0], [0, 1], [0, 0]])
+        var probes: [() -> Bool] = []
+        let count = try compilations {
+            for _ in 0..<100 {
+                w.zeroGrad()
+                b.zeroGrad()
+                try ((x.matmul(w) + b).square().sum() * 0.5).backward()
+                noGrad {
+                    w.sub_(w.grad! * 0.5)
+                    b.sub_(b.grad! * 0.25)
+                }
+                probes.append(w.lifetimeProbe)
+            }
+        }
+        // The way in, the way on, and no more.
+        #expect(count <= 4)
+        #expect(probes.filter { $0() }.count <= 3)
+        #expect(try w.array().allSatisfy { abs($0) < 1e-3 })
+        #expect(try b.array().allSatisfy { abs($0) < 1e-3 })
+    }
+
+    @Test func emptyTensorsCompute() throws {
+        let empty = Tensor.zeros([0, 3])
+        #expect(try (empty + 1).array() == [])
+        #expect(try empty.sum().item() == 0)
+        #expect(try empty.sum(0).array() == [0, 0, 0])
+        #expect(try Tensor.concatenate([empty, Tensor.ones([1, 3])]).array() == [1, 1, 1])
+        #expect(try empty[0..<0].matmul(Tensor.ones([3, 2])).array() == [])
+    }
+
+    @Test(arguments: DType.all) func everyTypeGoesThrough(dtype: DType) throws {
+        let x = Tensor([1.0, 0, 3], dtype: dtype)
+        let expected: [Double] = dtype == .bool ? [1, 0, 1] : [1, 0, 3]
+        #expect(try x.array() == expected)
+        if dtype != .bool { #expect(try (x + x).cast(to: .f64).array() == [2, 0, 6]) }
+        #expect(try x.cast(to: .f32).array() == expected)
+        #expect("\(x)".contains("\(dtype)") != (dtype == .f32 || dtype == .i64 || dtype == .bool))
+    }
+
     @Test func randomNumbersAreData() throws {
         manualSeed(3)
         var seen: Set<Double> = []

@@ -25,6 +25,9 @@ extension Tensor {
                                         fix: "wrap it in noGrad { }"), at: location)
             return
         }
+        // A leaf that is changed again before its last change was computed is in a loop that reads nothing: its steps must not pile up.
+        // What fails here fails again for whoever reads.
+        if current.isPending, !current.isAbstract, !value.node.isAbstract { try? Kiln.evaluate() }
         self = Trace.shared.locked { Trace.shared.hold(Trace.shared.alias(value.node, slot: slot, tracks: true)) }
     }
 

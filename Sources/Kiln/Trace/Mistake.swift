@@ -37,10 +37,12 @@ final class Mistake: @unchecked Sendable {
 
     #if os(Linux) && canImport(Runtime)
     private static func place(in stack: Backtrace) -> SourceLocation {
-        guard let frames = stack.symbolicated(options: [.showInlineFrames, .showSourceLocations])?.frames else { return .unknown }
+        guard let frames = stack.symbolicated(options: [.showInlineFrames, .showSourceLocations, .useSymbolCache])?.frames else { return .unknown }
         for frame in frames {
             guard let symbol = frame.symbol, let place = symbol.sourceLocation, place.line > 0, let module = module(of: symbol.rawName),
-                !ownModules.contains(module), let file = place.path.split(separator: "/").last else { continue }
+                !ownModules.contains(module), let file = place.path.split(separator: "/").last,
+                // A macro's text has no file; whoever wrote the macro is further out.
+                !file.hasPrefix("@") else { continue }
             return SourceLocation(name: "\(module)/\(file)", line: place.line)
         }
         return .unknown
