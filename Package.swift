@@ -24,7 +24,7 @@ let package = Package(
         .executableTarget(name: "EmbedTool"),
         .target(name: "KilnCompiler", dependencies: ["KilnIR", "KilnOps", "KilnPasses", "KilnKernels", "KilnLLVM"]),
         .target(name: "KilnExecution", dependencies: ["KilnIR", "KilnRuntime"]),
-        .target(name: "Kiln", dependencies: ["KilnIR", "KilnOps", "KilnPasses", "KilnCompiler", "KilnExecution", "CZlib"]),
+        .target(name: "Kiln", dependencies: ["KilnIR", "KilnOps", "KilnPasses", "KilnLLVM", "KilnCompiler", "KilnExecution", "CZlib"]),
         .executableTarget(name: "KilnCLI", dependencies: ["Kiln", "KilnIR", "KilnOps", "KilnPasses", "KilnKernels", "KilnLLVM", "KilnCompiler", "KilnExecution", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         .target(name: "Digits", dependencies: ["Kiln"], path: "Samples/digits", exclude: ["optdigits.npz", "ATTRIBUTION", "classify.c"]),
         .executableTarget(name: "00-readme", dependencies: ["Kiln"], path: "Samples/00-readme"),
