@@ -13,6 +13,8 @@ struct ContractionPlan {
     var columns: IndexMap.Piece
     var rowsOperand: ValueID
     var columnsOperand: ValueID
+    /// Where the columns are read instead of from their operand: a padded copy.
+    var columnsPlace: Place?
     /// Numbers of the contraction's variables: outer loops, rows, columns (the innermost output axes), summed.
     var outer: [Int]
     var m: [Int]
@@ -44,9 +46,10 @@ extension GroupLowering {
             case .contract(let contraction) = table.forms[position] else {
             throw InternalError("schedule", "a contraction group has no contraction", context: region.name)
         }
-        guard let plan = contractionPlan(contraction, region.operations[position]) else {
+        guard var plan = contractionPlan(contraction, region.operations[position]) else {
             return try contractionAsRows(contraction, region.operations[position])
         }
+        try materializePadding(&plan)
         if isSplit(plan) { return try contractionSplit(plan) }
         try contractionPacked(plan)
     }
@@ -69,7 +72,22 @@ extension GroupLowering {
             k: (c.outputRank..<c.sizes.count).filter { c.sizes[$0] != 1 }, rowsVariables: rowsVariables, columnsVariables: columnsVariables)
         if (plan.rowCount.constant ?? 64) < 2 || (plan.columnCount.constant ?? 64) < 4 { return nil }
         chooseTile(&plan)
+        if isSplit(plan), hasShortRuns(plan) { swapRoles(&plan) }
         return plan
+    }
+
+    /// Whether a vector of columns would be gathered from many short runs, as over the taps of a convolution's window.
+    private func hasShortRuns(_ plan: ContractionPlan) -> Bool {
+        guard plan.n.count > 1, let run = plan.contraction.sizes[plan.n.last!].constant else { return false }
+        return run * 2 < plan.lanes && (plan.rowCount.constant ?? 0) >= plan.lanes
+    }
+
+    /// Makes rows of the columns and columns of the rows. Stores are scattered then, which only pays where results are few.
+    private func swapRoles(_ plan: inout ContractionPlan) {
+        plan = ContractionPlan(contraction: plan.contraction, value: plan.value, rows: plan.columns, columns: plan.rows,
+            rowsOperand: plan.columnsOperand, columnsOperand: plan.rowsOperand, outer: plan.outer, m: plan.n, n: plan.m, k: plan.k,
+            rowsVariables: plan.columnsVariables, columnsVariables: plan.rowsVariables)
+        chooseTile(&plan)
     }
 
     /// The register tile: as many accumulators as registers allow, with little waste at the last panel.

@@ -24,11 +24,18 @@ extension GroupLowering {
     }
 
     /// Whether packing the columns writes more elements than there are.
-    private func isExpanding(_ plan: ContractionPlan) -> Bool {
-        let packed = plan.size(plan.columnsOuter) * plan.columnCount * plan.depth
-        let source = region.type(of: plan.columnsOperand).elementCount
+    func isExpanding(_ plan: ContractionPlan) -> Bool { isExpanding(plan, plan.columnsOperand, plan.columnsOuter + plan.n) }
+
+    func isExpanding(_ plan: ContractionPlan, _ operand: ValueID, _ variables: [Int]) -> Bool {
         func hint(_ d: Dim) -> Double { Double(d.evaluate { if case .symbol = $0 { 64 } else { nil } } ?? 1) }
-        return hint(packed) > 1.5 * hint(source)
+        return hint(plan.size(variables) * plan.depth) > 1.5 * hint(elementsBehindViews(operand))
+    }
+
+    /// The elements that views show: those of the first value that is in memory or computed.
+    private func elementsBehindViews(_ value: ValueID) -> Dim {
+        guard elements.places[value] == nil, let position = table.definitions[value], case .view(let map) = table.forms[position],
+            map.pieces.count == 1 else { return region.type(of: value).elementCount }
+        return elementsBehindViews(region.operations[position].operands[map.pieces[0].operand])
     }
 
     private func columnsOnce(_ plan: ContractionPlan, _ rows: Memory, _ range: DepthRange) throws {

@@ -135,7 +135,7 @@ extension GroupLowering {
                 try writer.loop(to: .constant(tile)) { column in
                     elements.setVariable(variables[n], to: start + column)
                     try positions { k in
-                        let value = try elements.factor(plan.columns, plan.columnsOperand, variables, inside(start + column))
+                        let value = try columnElement(plan, variables, inside(start + column))
                         writer.store(writer.convert(value, to: plan.accumulator), memory, base + k * .constant(tile) + column)
                     }
                 }
@@ -146,7 +146,7 @@ extension GroupLowering {
                 try writer.lanes(plan.lanes, count: .constant(plan.lanes)) { lane in
                     let column = start + .constant(vector * plan.lanes) + lane
                     elements.setVariable(variables[n], to: column)
-                    let value = try elements.factor(plan.columns, plan.columnsOperand, variables, inside(column))
+                    let value = try columnElement(plan, variables, inside(column))
                     writer.store(writer.convert(value, to: plan.accumulator), memory, base + k * .constant(tile) + .constant(vector * plan.lanes) + lane)
                 }
             }
@@ -179,7 +179,7 @@ extension GroupLowering {
                             var conditions: [IndexCondition] = [.isNonNegative(plan.columnCount - 1 - column)]
                             if piece > 0 { conditions.append(.isNonNegative(x)) }
                             conditions.append(.isNonNegative(run - 1 - x))
-                            let value = writer.convert(try elements.factor(plan.columns, plan.columnsOperand, frame.variables, conditions), to: plan.accumulator)
+                            let value = writer.convert(try columnElement(plan, frame.variables, conditions), to: plan.accumulator)
                             let isHere = writer.define(.holds(conditions), .bool)
                             let otherwise = result ?? writer.constant(0, plan.accumulator)
                             result = writer.apply(.select, isHere, value, otherwise)
