@@ -133,8 +133,8 @@ extension GroupLowering {
             let packedColumns = scratch(plan.accumulator, plan.columnPanels * depth * .constant(plan.tileColumns))
             let tile = writer.local(plan.accumulator, tileSize)
             let base = writer.bind((place[1] * outer + place[0]) * results)
-            try writer.loop(to: results / .constant(plan.lanes)) { v in
-                try writer.lanes(plan.lanes, count: .constant(plan.lanes)) { lane in
+            writer.loop(to: results / .constant(plan.lanes)) { v in
+                writer.lanes(plan.lanes, count: .constant(plan.lanes)) { lane in
                     writer.store(writer.constant(0, plan.accumulator), sums.memory, base + v * .constant(plan.lanes) + lane)
                 }
             }
@@ -147,8 +147,8 @@ extension GroupLowering {
                     try packRows(plan, panel: panel, range: range, to: packedRows, base: writer.bind(panel * depth * .constant(plan.tileRows)))
                 }
                 try packColumns(plan, first: 0, count: plan.columnPanels, range: range, to: packedColumns, base: 0)
-                try writer.loop(to: plan.columnPanels) { column in
-                    try writer.loop(to: plan.rowPanels) { row in
+                writer.loop(to: plan.columnPanels) { column in
+                    writer.loop(to: plan.rowPanels) { row in
                         self.tile(plan, rows: (packedRows, writer.bind(row * depth * .constant(plan.tileRows))),
                                   columns: (packedColumns, writer.bind(column * depth * .constant(plan.tileColumns))), depth: used, into: tile)
                         addTile(plan, tile, to: sums.memory, at: writer.bind(base + (column * plan.rowPanels + row) * tileSize))

@@ -59,7 +59,7 @@ extension GroupLowering {
         let ids = plan.keptAxes
         try phase(units: 1, work: count * split.parts) { _ in
             func body(_ slots: Int) throws {
-                let states = try plan.levels[0].map { reduction -> ValueNumber in
+                let states = plan.levels[0].map { reduction -> ValueNumber in
                     let accumulator = LaneAccumulator(reduction.code, count: slots, writer)
                     let (values, positions) = split.places[reduction.value]!
                     let slot = writer.currentLane ?? 0
