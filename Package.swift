@@ -14,7 +14,7 @@ let package = Package(
         .systemLibrary(name: "CLLVM", pkgConfig: "kiln-llvm-19", providers: [.apt(["llvm-19-dev", "liblld-19-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CLLD", dependencies: ["CLLVM"], linkerSettings: [.linkedLibrary("lldELF"), .linkedLibrary("lldCommon"), .linkedLibrary("z"), .linkedLibrary("zstd")]),
-        .target(name: "KilnRuntime", path: "Runtime", linkerSettings: [.linkedLibrary("m"), .linkedLibrary("pthread")]),
+        .target(name: "KilnRuntime", path: "Runtime", exclude: ["emulator"], linkerSettings: [.linkedLibrary("m"), .linkedLibrary("pthread")]),
         .target(name: "KilnIR"),
         .target(name: "KilnOps", dependencies: ["KilnIR"]),
         .target(name: "KilnPasses", dependencies: ["KilnIR", "KilnOps"]),

@@ -38,7 +38,9 @@ typedef enum kiln_status {
   KILN_OUT_OF_MEMORY = 12,
   KILN_OUT_OF_RANGE = 13,     ///< an index or a count argument
   KILN_BUSY = 14,             ///< not possible from inside a running kernel
-  KILN_MALFORMED_PROGRAM = 15 ///< the program's table contradicts itself
+  KILN_MALFORMED_PROGRAM = 15, ///< the program's table contradicts itself
+  KILN_NO_DEVICE = 16,        ///< no GPU, no driver, one that is too old, or none that the program has code for
+  KILN_DEVICE_FAILED = 17     ///< a call of the GPU's driver failed; the last error has the driver's text
 } kiln_status;
 
 /// A caller's tensor: dense, row-major, aligned to its element size. `data` may be null where the tensor has no elements,
@@ -134,6 +136,76 @@ kiln_status kiln_lend_pool(kiln_parallel parallel, void *pool, int64_t workers);
 
 /// Ends the pool's threads and frees all cached memory. Everything can be used again afterwards.
 kiln_status kiln_shutdown(void);
+
+// GPUs -------------------------------------------------------------------------------------------------------------------
+// The CUDA driver is opened when it is first asked for; nothing is linked to it.
+
+/// A GPU, or something that stands for one. Handles stay valid until kiln_shutdown.
+typedef struct kiln_device kiln_device;
+
+/// How many GPUs can be used; 0 without a driver (kiln_last_error says what is missing).
+int64_t kiln_gpu_count(void);
+
+/// The GPU with this number; the same handle each time.
+kiln_status kiln_gpu_open(int64_t index, kiln_device **device_out);
+
+/// Such as "NVIDIA H200"; and the compute capability times ten, such as 90.
+const char *kiln_device_name(const kiln_device *device);
+int32_t kiln_device_architecture(const kiln_device *device);
+
+/// Whether the program has code that the device runs: KILN_OK, or KILN_NO_DEVICE with a text that says which it has.
+kiln_status kiln_device_check(const kiln_device *device, const kiln_program_info *program);
+
+/// Memory of the device, 256-byte aligned, contents undefined. Freed memory is kept for the next of about its size.
+kiln_status kiln_device_allocate(kiln_device *device, int64_t bytes, void **memory_out);
+kiln_status kiln_device_free(kiln_device *device, void *memory);
+
+/// Copies between the host and the device, or on the device. Writing returns when the host's memory may be changed, reading when
+/// the data is there; copies and calls on one device run in the order in which they were made.
+kiln_status kiln_device_write(kiln_device *device, void *to, const void *host, int64_t bytes);
+kiln_status kiln_device_read(kiln_device *device, void *host, const void *from, int64_t bytes);
+kiln_status kiln_device_copy(kiln_device *device, void *to, const void *from, int64_t bytes);
+
+/// Waits until all is done, and reports what went wrong meanwhile.
+kiln_status kiln_device_wait(kiln_device *device);
+
+/// Runs the program on memory of the device, which the caller vouches for as with kiln_invoke. Returns before it is done.
+kiln_status kiln_device_invoke(kiln_device *device, const kiln_program_info *program, void *const *inputs, void *const *outputs,
+                               const int64_t *symbols);
+
+/// Milliseconds that `calls` calls take on the device, by its own clock, after as many to warm up as `warmup` says.
+kiln_status kiln_device_time(kiln_device *device, const kiln_program_info *program, void *const *inputs, void *const *outputs,
+                             const int64_t *symbols, int64_t warmup, int64_t calls, double *milliseconds_out);
+
+/// Where kiln_run runs programs that have code for GPUs.
+typedef enum kiln_place {
+  KILN_PLACE_AUTOMATIC = 0, ///< the environment's KILN_DEVICE ("cpu" or "gpu"), or the first GPU where there is one that fits, else the CPU
+  KILN_PLACE_CPU = 1,
+  KILN_PLACE_GPU = 2 ///< fails without a GPU
+} kiln_place;
+kiln_status kiln_set_place(kiln_place place);
+
+/// What a device does, for those that stand for a GPU. All but `name` return a kiln_status, and set the last error with
+/// kiln_device_fail. Calls come from one thread at a time.
+typedef struct kiln_device_operations {
+  const char *name;
+  int32_t architecture;
+  int32_t flags; ///< KILN_DEVICE_EMULATED; decides with the architecture which of a program's codes fits
+  int32_t (*allocate)(void *context, int64_t bytes, void **memory_out);
+  int32_t (*free)(void *context, void *memory);
+  int32_t (*write)(void *context, void *to, const void *host, int64_t bytes);
+  int32_t (*read)(void *context, void *host, const void *from, int64_t bytes);
+  int32_t (*copy)(void *context, void *to, const void *from, int64_t bytes);
+  int32_t (*wait)(void *context);
+  int32_t (*launch)(void *context, const kiln_device_program *program, const kiln_launch *launch);
+  void (*destroy)(void *context); ///< by kiln_shutdown; may be null
+} kiln_device_operations;
+
+/// A device of the caller's own; `operations` must stay valid.
+kiln_status kiln_device_create(const kiln_device_operations *operations, void *context, kiln_device **device_out);
+
+/// Sets the calling thread's last error, for device operations; returns the status.
+kiln_status kiln_device_fail(kiln_status status, const char *text);
 
 // Memory -----------------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 /// The version that a program's table carries. Any change of a layout or of a meaning below raises it.
-#define KILN_ABI_VERSION 1u
+#define KILN_ABI_VERSION 2u
 
 /// The deepest stack that a dimension's program may need.
 #define KILN_DIM_STACK 128
@@ -97,7 +97,97 @@ typedef struct kiln_program_info {
   int32_t (*entry)(const kiln_call *call);
   int64_t message_count;
   const char *const *messages;
+  int64_t device_count;
+  const struct kiln_device_program *devices; ///< the same program for GPUs, the most demanding first; may be null
 } kiln_program_info;
+
+// GPUs -------------------------------------------------------------------------------------------------------------------
+
+/// What kind of code an image holds.
+enum {
+  KILN_IMAGE_PTX = 0,     ///< text that ends in a 0, compiled by the driver; runs on the architecture and on later ones
+  KILN_IMAGE_MACHINE = 1, ///< machine code for one architecture
+};
+
+/// Compiled kernels.
+typedef struct kiln_image {
+  int32_t kind;
+  int32_t reserved; ///< 0
+  const void *data;
+  int64_t bytes;
+} kiln_image;
+
+/// A view of memory that the copy engine moves tiles of; what cuTensorMapEncodeTiled is given. Axes from the innermost on.
+typedef struct kiln_tensor_map {
+  const void *base;     ///< on the device
+  int32_t dtype;        ///< a KILN_ code
+  int32_t rank;         ///< 1...5
+  int64_t sizes[5];     ///< in elements
+  int64_t strides[5];   ///< in bytes; the first is the size of an element
+  int32_t box[5];       ///< in elements
+  int32_t swizzle;      ///< bytes: 0, 32, 64 or 128
+} kiln_tensor_map;
+
+/// A kernel of a device program. Its parameters are `map_count` tensor maps of 128 bytes, then `parameter_count` words of 8 bytes.
+typedef struct kiln_kernel_info {
+  const char *name;     ///< its symbol in the images
+  const char *location; ///< the source line it comes from, or ""
+  int32_t threads;      ///< of a unit
+  int32_t shared_bytes; ///< of a unit; more than 48 KiB has to be asked for
+  int32_t parameter_count;
+  int32_t map_count;
+  /// The emulated kernel, `void(kiln_emulated_thread *, const int64_t *parameters)` run by every thread; null elsewhere.
+  void *emulated;
+} kiln_kernel_info;
+
+/// One launch: `units` teams of the kernel's threads. What it points to is valid during the call alone.
+typedef struct kiln_launch {
+  int64_t kernel; ///< its number
+  int64_t units;  ///< 0 is allowed, and does nothing; up to 2^31 - 1
+  const int64_t *parameters;
+  const kiln_tensor_map *maps;
+} kiln_launch;
+
+/// What the entry of a device program is given for one call. All memory is the device's, `symbols` aside. Launches and copies are
+/// put in order and run in that order; a function that does not give 0 ends the call, and the entry returns its result negated.
+typedef struct kiln_device_call {
+  void *const *inputs;
+  void *const *outputs;
+  const int64_t *symbols;
+  char *arena;            ///< `arena_size(symbols)` bytes, 256-byte aligned
+  void *const *constants; ///< the program's constants, on the device
+  void *device;           ///< passed back
+  int32_t (*launch)(void *device, const kiln_launch *launch);
+  int32_t (*copy)(void *device, void *to, const void *from, int64_t bytes);
+  int32_t (*read)(void *device, void *host, const void *from, int64_t bytes); ///< waits for all before it
+} kiln_device_call;
+
+/// Memory that is filled once for all calls.
+typedef struct kiln_constant {
+  const void *data;
+  int64_t bytes;
+} kiln_constant;
+
+/// A program for one kind of GPU.
+typedef struct kiln_device_program {
+  int32_t architecture; ///< such as 90
+  int32_t flags;        ///< KILN_DEVICE_
+  int64_t kernel_count;
+  const kiln_kernel_info *kernels;
+  int64_t image_count;
+  const kiln_image *images; ///< each has all kernels
+  int64_t constant_count;
+  const kiln_constant *constants;
+  int64_t (*arena_size)(const int64_t *symbols); ///< negative where the size is beyond 64 bits
+  /// 0, 1 + the index of the message of the check that failed, or minus the status of a function of the call.
+  int32_t (*entry)(const kiln_device_call *call);
+} kiln_device_program;
+
+enum {
+  KILN_DEVICE_SPECIFIC = 1, ///< runs on this very architecture alone
+  KILN_DEVICE_EMULATED = 2, ///< the kernels are the host's, for the emulated grid
+  KILN_DEVICE_BRANCHES = 4, ///< the entry reads from the device to decide what to launch
+};
 
 #ifdef __cplusplus
 }

@@ -18,6 +18,7 @@ extension FunctionEmitter {
             values[number] = try evaluate(instruction)
         case .bind(let variable, let number): bind(variable, number, try value(number))
         case .store(let access, let number, let streaming): try store(access, try value(number), streaming: streaming)
+        case .atomic, .team: throw InternalError("llvm", "a host's task has no team")
         case .loop(let loop): try emit(loop)
         case .lanes(let variable, let width, let count, let body): try emitLanes(variable, width, count, body)
         case .branch(let conditions, let then, let otherwise): try emitBranch(conditions, then, otherwise)
@@ -34,6 +35,7 @@ extension FunctionEmitter {
         case .holds(let conditions): return emitted(try predicate(conditions))
         case .reduceLanes(let kind, let memory, let address, let width):
             return try reduceLanes(kind, memory, address: address, width: width)
+        case .shuffle, .vote: throw InternalError("llvm", "a host's task has no team")
         }
     }
 
@@ -78,6 +80,7 @@ extension FunctionEmitter {
             place.base = module.offset(place.base, module.i8, by: try scalar(offset))
             place.dtype = local.dtype
             locals[local.id] = place
+        case .shared: throw InternalError("llvm", "a host's task has no team")
         }
     }
 

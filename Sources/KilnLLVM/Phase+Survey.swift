@@ -38,7 +38,7 @@ extension Statement {
     /// The statements directly inside.
     var children: [Statement] {
         switch self {
-        case .local, .define, .bind, .store: []
+        case .local, .define, .bind, .store, .atomic, .team: []
         case .loop(let loop): loop.body
         case .lanes(_, _, _, let body): body
         case .branch(_, let then, let otherwise): then + otherwise
@@ -52,6 +52,7 @@ extension Statement {
         switch self {
         case .define(_, .load(let access, _)), .store(let access, _, _): memory(access.memory)
         case .define(_, .reduceLanes(_, let source, _, _)): memory(source)
+        case .atomic(_, let access, _), .team(.copy(_, let access, _)): memory(access.memory)
         default: for child in children { child.visit(memory) }
         }
     }

@@ -6,7 +6,7 @@ import KilnIR
 import KilnKernels
 
 /// The version of kiln_abi.h that the tables here follow.
-let abiVersion = 1
+let abiVersion = 2
 
 struct ProgramInfoEmitter {
     let module: Module
@@ -26,6 +26,7 @@ struct ProgramInfoEmitter {
             module.int64(outputs.count), try types("outputs", outputs),
             arenaSize, entry,
             module.int64(messages.count), table("messages", messages.map(text)),
+            module.int64(0), LLVMConstNull(module.pointer),
         ]
         let info = global(Self.name(program), structure(fields))
         LLVMSetLinkage(info, LLVMExternalLinkage)

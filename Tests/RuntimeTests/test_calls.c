@@ -48,7 +48,7 @@ static void test_arguments(void) {
 }
 
 static void test_program(void) {
-  WRONG(c.program.abi_version = 2, KILN_INCOMPATIBLE_ABI, "the program was compiled for runtime ABI 2, this runtime has 1");
+  WRONG(c.program.abi_version = 1, KILN_INCOMPATIBLE_ABI, "the program was compiled for runtime ABI 1, this runtime has 2");
   WRONG(c.program.entry = NULL, KILN_MALFORMED_PROGRAM, "the table of program 'classify' is incomplete");
   WRONG(c.program.arena_size = NULL, KILN_MALFORMED_PROGRAM, "the table of program 'classify' is incomplete");
   WRONG(c.program.inputs = NULL, KILN_MALFORMED_PROGRAM, "the table of program 'classify' is incomplete");

@@ -6,6 +6,11 @@ extension ProgramParser {
     mutating func statements(depth: Int) throws -> [Statement] {
         guard depth < TextLimits.nesting else { throw text.error("statements nest at most \(TextLimits.nesting) deep") }
         try text.expect("{")
+        return try openStatements(depth: depth)
+    }
+
+    /// The statements up to the closing brace.
+    mutating func openStatements(depth: Int) throws -> [Statement] {
         var statements: [Statement] = []
         while !text.isAt("}") { statements.append(try statement(depth: depth)) }
         try text.advance()
@@ -30,6 +35,14 @@ extension ProgramParser {
             try text.expect("=")
             return .store(access, try value(), streaming: isStreaming)
         }
+        if try text.take("atomic") {
+            guard text.token.kind == .word, let kind = ScatterKind(rawValue: text.text) else { throw text.expected("how to combine, such as `add`") }
+            try text.advance()
+            let access = try access()
+            try text.expect("=")
+            return .atomic(kind, access, try value())
+        }
+        if try text.take("team") { return .team(try teamOperation()) }
         if try text.take("for") { return .loop(try loop(depth: depth)) }
         if try text.take("lanes") {
             let variable = try variable()
@@ -54,7 +67,8 @@ extension ProgramParser {
         try text.expect("[")
         let count = try text.dim()
         try text.expect("]")
-        let storage: Local.Storage = try text.take("at") ? .workspace(offset: try text.dim()) : .stack
+        let storage: Local.Storage = try text.take("at") ? .workspace(offset: try text.dim())
+            : try text.take("shared") ? .shared(offset: try text.integer()) : .stack
         return Local(id: id, dtype: dtype, count: count, storage: storage)
     }
 
@@ -87,6 +101,15 @@ extension ProgramParser {
             try text.expect("of")
             return .reduceLanes(kind, memory, address: address, width: try text.integer())
         }
+        if try text.take("shuffle") {
+            let number = try value()
+            return .shuffle(number, try shuffle())
+        }
+        if try text.take("vote") {
+            guard text.token.kind == .word, let vote = Vote(rawValue: text.text) else { throw text.expected("a vote, such as `any`") }
+            try text.advance()
+            return .vote(vote, try value())
+        }
         guard text.token.kind == .word, let function = ScalarFunction(rawValue: text.text) else { throw text.expected("an instruction") }
         try text.advance()
         let dtype = try text.dtype()
@@ -99,7 +122,7 @@ extension ProgramParser {
         return .apply(function, values, dtype)
     }
 
-    private mutating func access() throws -> Access {
+    mutating func access() throws -> Access {
         let (memory, address) = try element()
         return Access(memory, address, where: try text.take("where") ? try conditions() : [])
     }

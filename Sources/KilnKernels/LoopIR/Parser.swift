@@ -17,7 +17,7 @@ extension Program {
 ///
 ///     program @name(symbol, …) arena bytes workspace bytes {
 ///       input 0 @x: type   output 0 @y: type   arena @t: type at offset   constant @c: type = literal
-///       kernel @k at "file":12 { parallel d0 < units work operations { statement … } … }
+///       kernel @k at "file":12 { parallel d0 < units work operations team d1 of 128 resident 1 { statement … } … }
 ///       run { launch @k   copy @x to @y   check condition else "message"   if @c { … } else { … }   test { … } while @c { … } }
 ///     }
 struct ProgramParser {
@@ -127,7 +127,10 @@ struct ProgramParser {
             let units = try text.dim()
             try text.expect("work")
             let work = try text.dim()
-            kernel.phases.append(Phase(variable: variable, units: units, work: work, body: try statements(depth: 0)))
+            let team = try team()
+            try text.expect("{")
+            let maps = try maps()
+            kernel.phases.append(Phase(variable: variable, units: units, work: work, team: team, maps: maps, body: try openStatements(depth: 0)))
         }
         try text.expect("}")
         program.kernels.append(kernel)

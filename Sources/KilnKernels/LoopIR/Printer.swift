@@ -38,7 +38,7 @@ struct ProgramPrinter {
         return names.enumerated().map { "@\($1.asName)" + (taken.insert($1).inserted ? "" : "#\($0)") }
     }
 
-    private func buffer(_ number: Int) -> String { bufferNames.indices.contains(number) ? bufferNames[number] : "@?\(number)" }
+    func buffer(_ number: Int) -> String { bufferNames.indices.contains(number) ? bufferNames[number] : "@?\(number)" }
     private func kernel(_ number: Int) -> String { kernelNames.indices.contains(number) ? kernelNames[number] : "@?\(number)" }
     private mutating func line(_ indent: Int, _ text: String) { lines.append(String(repeating: "  ", count: indent) + text) }
 
@@ -86,7 +86,9 @@ struct ProgramPrinter {
     mutating func print(_ kernel: Kernel, name: String, indent: Int) {
         line(indent, "kernel \(name)\(kernel.location.suffix) {")
         for phase in kernel.phases {
-            line(indent + 1, "parallel d\(phase.variable) < \(phase.units) work \(phase.work) {")
+            let team = phase.team.map { " team d\($0.variable) of \($0.threads) resident \($0.resident)" } ?? ""
+            line(indent + 1, "parallel d\(phase.variable) < \(phase.units) work \(phase.work)\(team) {")
+            for map in phase.maps { line(indent + 2, text(map)) }
             print(phase.body, indent: indent + 2)
             line(indent + 1, "}")
         }
@@ -117,7 +119,7 @@ struct ProgramPrinter {
                 print(otherwise, indent: indent + 1)
             }
             line(indent, "}")
-        case .local, .define, .bind, .store: line(indent, text(statement))
+        case .local, .define, .bind, .store, .atomic, .team: line(indent, text(statement))
         }
     }
 
@@ -126,11 +128,16 @@ struct ProgramPrinter {
         switch statement {
         case .local(let local):
             let declaration = "local $\(local.id): \(local.dtype)[\(local.count)]"
-            if case .workspace(let offset) = local.storage { return "\(declaration) at \(offset)" }
-            return declaration
+            switch local.storage {
+            case .stack: return declaration
+            case .workspace(let offset): return "\(declaration) at \(offset)"
+            case .shared(let offset): return "\(declaration) shared \(offset)"
+            }
         case .define(let number, let instruction): return "%\(number) = \(text(instruction))"
         case .bind(let variable, let value): return "bind d\(variable) = %\(value)"
         case .store(let access, let value, let streaming): return "store \(streaming ? "stream " : "")\(text(access)) = %\(value)"
+        case .atomic(let kind, let access, let value): return "atomic \(kind.rawValue) \(text(access)) = %\(value)"
+        case .team(let operation): return "team \(text(operation))"
         case .loop(let loop): return "for d\(loop.variable) in \(loop.lower) ..< \(loop.upper)"
         case .lanes(let variable, let width, let count, _): return "lanes d\(variable) < \(count) of \(width)"
         case .branch(let conditions, _, _): return "if \(text(conditions))"
@@ -147,6 +154,8 @@ struct ProgramPrinter {
         case .holds(let conditions): "holds \(text(conditions))"
         case .reduceLanes(let kind, let memory, let address, let width):
             "reduce_lanes \(kind.rawValue) \(text(memory))[\(address)] of \(width)"
+        case .shuffle(let value, let shuffle): "shuffle %\(value) \(text(shuffle))"
+        case .vote(let vote, let value): "vote \(vote.rawValue) %\(value)"
         }
     }
 
@@ -157,7 +166,7 @@ struct ProgramPrinter {
         }
     }
 
-    private func text(_ access: Access) -> String {
+    func text(_ access: Access) -> String {
         "\(text(access.memory))[\(access.address)]" + (access.conditions.isEmpty ? "" : " where \(text(access.conditions))")
     }
 

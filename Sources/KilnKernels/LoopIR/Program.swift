@@ -85,13 +85,37 @@ public struct Phase: Hashable, Sendable {
     public var units: Dim
     /// An estimate of the scalar operations of all units together, by which small phases run on one thread.
     public var work: Dim
+    /// The threads that run a unit together, on a GPU; nil where a unit is one thread's.
+    public var team: Team?
+    /// What the copy engine moves tiles of.
+    public var maps: [TensorMap]
     public var body: [Statement]
 
-    public init(variable: Int, units: Dim, work: Dim, body: [Statement]) {
+    public init(variable: Int, units: Dim, work: Dim, team: Team? = nil, maps: [TensorMap] = [], body: [Statement]) {
         self.variable = variable
         self.units = units
         self.work = work
+        self.team = team
+        self.maps = maps
         self.body = body
+    }
+
+    /// Bytes of shared memory that a unit takes.
+    public var sharedBytes: Int {
+        func bytes(_ statements: [Statement]) -> Int {
+            statements.reduce(0) { most, statement in
+                switch statement {
+                case .local(let local):
+                    guard case .shared(let offset) = local.storage else { return most }
+                    return max(most, offset + (local.count.constant ?? 0) * local.dtype.byteCount)
+                case .loop(let loop): return max(most, bytes(loop.body))
+                case .lanes(_, _, _, let body): return max(most, bytes(body))
+                case .branch(_, let then, let otherwise): return max(most, bytes(then), bytes(otherwise))
+                case .define, .bind, .store, .atomic, .team: return most
+                }
+            }
+        }
+        return bytes(body)
     }
 }
 

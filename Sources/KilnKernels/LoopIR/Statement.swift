@@ -18,6 +18,8 @@ public struct Local: Hashable, Sendable {
         case stack
         /// Any number of elements, in the worker's scratch from a byte offset (a multiple of 64).
         case workspace(offset: Dim)
+        /// A constant number of elements that all threads of a team see, from a byte offset (a multiple of 16) in the unit's shared memory.
+        case shared(offset: Int)
     }
     public var id: Int
     public var dtype: DType
@@ -62,6 +64,10 @@ public enum Instruction: Hashable, Sendable {
     /// `width` neighbouring elements of a memory combined as a balanced tree (0 with width/2, 1 with width/2+1, … then halves again),
     /// so that the order is fixed. Kinds: sum, product, maximum, minimum, any, all. Not inside lanes.
     case reduceLanes(ReductionKind, Memory, address: Dim, width: Int)
+    /// The value of another thread of the warp.
+    case shuffle(ValueNumber, Shuffle)
+    /// What the warp's threads have to say of a bool.
+    case vote(Vote, ValueNumber)
 }
 
 /// A statement of a kernel.
@@ -73,6 +79,11 @@ public indirect enum Statement: Hashable, Sendable {
     case bind(variable: Int, ValueNumber)
     /// Writes where the access's conditions hold. `streaming` says that nobody reads it soon: stores may bypass the cache.
     case store(Access, ValueNumber, streaming: Bool)
+    /// Combines a value into an element of a buffer or of shared memory in one step, so that no other thread's comes between;
+    /// 32- and 64-bit integers, whose combinations do not depend on the order. Not `set`, not inside lanes.
+    case atomic(ScatterKind, Access, ValueNumber)
+    /// What the threads of a team do together; not inside lanes.
+    case team(TeamOperation)
     /// Rounds one after the other.
     case loop(Loop)
     /// The body for lanes `0..<count` at once, `count <= width`: what depends on the lane variable is a vector of `width` elements,

@@ -3,22 +3,24 @@
 import KilnIR
 
 /// What statements may refer to at one place.
-private struct Scope {
+struct Scope {
     var variables: Set<Int> = []
     var locals: [Int: Local] = [:]
     var values: [ValueNumber: DType] = [:]
     var isInLanes = false
+    var team: Team?
+    var maps: [TensorMap] = []
 }
 
 /// What is wrong with a statement.
-private struct Fault: Error {
+struct Fault: Error {
     var problem: String
     init(_ problem: String) { self.problem = problem }
 }
 
 /// Walks a kernel's statements. Numbers of values, locals and variables are given once in a kernel's phase.
 struct KernelVerifier {
-    private let program: Program
+    let program: Program
     private let kernel: Kernel
     private let pass: String
     private let symbols: Set<String>
@@ -42,6 +44,8 @@ struct KernelVerifier {
             } catch let fault as Fault { throw error(fault, context: "phase \(number) over \(phase.units) units") }
             var scope = Scope()
             scope.variables.insert(phase.variable)
+            scope.maps = phase.maps
+            do { try check(phase, &scope) } catch let fault as Fault { throw error(fault, context: "phase \(number) over \(phase.units) units") }
             try check(phase.body, scope)
         }
     }
@@ -85,6 +89,8 @@ struct KernelVerifier {
             if case .buffer(let number) = access.memory, !program.buffers[number].isWritable {
                 throw Fault("`\(program.buffers[number].name)` can't be written")
             }
+        case .atomic(let kind, let access, let value): try checkAtomic(kind, access, try dtype(of: value, scope), scope)
+        case .team(let operation): try check(operation, scope)
         case .loop(let loop): try check(loop, scope)
         case .lanes(let variable, let width, let count, let body):
             guard !scope.isInLanes else { throw Fault("lanes inside lanes") }
@@ -108,7 +114,10 @@ struct KernelVerifier {
         switch local.storage {
         case .stack:
             guard let count = local.count.constant, count >= 0 else { throw Fault("a local on the stack has a constant number of elements, not \(local.count)") }
-        case .workspace(let offset): try check([local.count, offset], scope)
+        case .workspace(let offset):
+            guard scope.team == nil else { throw Fault("a team's threads have no workspace; take a buffer of the arena") }
+            try check([local.count, offset], scope)
+        case .shared(let offset): try checkShared(local, offset, scope)
         }
     }
 
@@ -121,13 +130,13 @@ struct KernelVerifier {
         try check(loop.body, inner)
     }
 
-    private func add(_ variable: Int, _ scope: inout Scope) throws {
+    func add(_ variable: Int, _ scope: inout Scope) throws {
         guard variable >= 0 else { throw Fault("d\(variable) is no index variable") }
         guard scope.variables.insert(variable).inserted else { throw Fault("d\(variable) is there already") }
     }
 
     /// All variables and symbols of the expressions are in scope.
-    private func check(_ dims: [Dim], _ scope: Scope) throws {
+    func check(_ dims: [Dim], _ scope: Scope) throws {
         var problem: String?
         for dim in dims {
             dim.forEachVariable {
@@ -141,11 +150,11 @@ struct KernelVerifier {
         if let problem { throw Fault(problem) }
     }
 
-    private func check(_ access: Access, _ scope: Scope) throws {
+    func check(_ access: Access, _ scope: Scope) throws {
         try check([access.address] + access.conditions.map(\.expression), scope)
     }
 
-    private func dtype(of memory: Memory, _ scope: Scope) throws -> DType {
+    func dtype(of memory: Memory, _ scope: Scope) throws -> DType {
         switch memory {
         case .buffer(let number):
             guard program.buffers.indices.contains(number) else { throw Fault("there is no buffer \(number)") }
@@ -156,7 +165,7 @@ struct KernelVerifier {
         }
     }
 
-    private func dtype(of value: ValueNumber, _ scope: Scope) throws -> DType {
+    func dtype(of value: ValueNumber, _ scope: Scope) throws -> DType {
         guard let dtype = scope.values[value] else { throw Fault("%\(value) is not in scope") }
         return dtype
     }
@@ -182,6 +191,18 @@ struct KernelVerifier {
             guard width > 0, width & (width - 1) == 0 else { throw Fault("the width \(width) is no power of two") }
             try check([address], scope)
             return try dtype(of: memory, scope)
+        case .shuffle(let value, let shuffle):
+            try checkWarp(scope)
+            switch shuffle {
+            case .xor(let mask): guard 1..<Team.warp ~= mask else { throw Fault("no thread of a warp is \(mask) away") }
+            case .up(let count), .down(let count): guard 1..<Team.warp ~= count else { throw Fault("no thread of a warp is \(count) away") }
+            case .lane(let lane): try check([lane], scope)
+            }
+            return try dtype(of: value, scope)
+        case .vote(let vote, let value):
+            try checkWarp(scope)
+            guard try dtype(of: value, scope) == .bool else { throw Fault("votes are taken on bools") }
+            return vote == .ballot ? .u32 : .bool
         }
     }
 

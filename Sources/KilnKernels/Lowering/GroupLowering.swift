@@ -18,6 +18,8 @@ final class GroupLowering {
     var packVariables: [Dim] = []
     /// Bytes of worker scratch that the kernel uses.
     var workspace: Dim = 0
+    /// Bytes of shared memory that the team phase being written has taken so far.
+    var sharedBytes = 0
 
     init(region: Graph, inputs: [Int], outputs: [Int], program: ProgramWriter) throws {
         self.region = region
@@ -56,8 +58,9 @@ final class GroupLowering {
         return scratch(dtype, count)
     }
 
-    /// Adds a phase whose units are the given number; the body gets the unit's number.
+    /// Adds a phase whose units are the given number; the body gets the unit's number. On a GPU each unit is a thread's.
     func phase(units: Dim, work: Dim, _ body: (Dim) throws -> Void) rethrows {
+        if target.gpu != nil { return try threadPhase(units: units, work: work, body) }
         let variable = writer.makeVariable()
         let statements = try writer.block { try body(.index(variable)) }
         phases.append(Phase(variable: variable, units: units, work: work, body: statements))
