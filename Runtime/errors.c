@@ -35,6 +35,8 @@ const char *kiln_status_name(kiln_status status) {
   case KILN_OUT_OF_RANGE: return "out of range";
   case KILN_BUSY: return "busy";
   case KILN_MALFORMED_PROGRAM: return "malformed program";
+  case KILN_NO_DEVICE: return "no device";
+  case KILN_DEVICE_FAILED: return "device failed";
   }
   return "unknown status";
 }
