@@ -59,6 +59,8 @@ public enum Form: Hashable, Sendable {
     case scatter(ScatterKind, [Coordinate])
     /// Combines each element with those before it along the axis.
     case scan(ReductionKind, axis: Int, reverse: Bool, exclusive: Bool)
+    /// The positions (i64) that put the axis in order; equal elements keep theirs, NaN counting as beyond every number.
+    case sort(axis: Int, descending: Bool)
     case control(Control)
     /// A fused group: the first region holds its ops; operands are the region's inputs.
     case group

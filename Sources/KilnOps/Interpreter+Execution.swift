@@ -43,6 +43,7 @@ struct Execution {
         case .gather(let coordinates): return [try gather(coordinates)]
         case .scatter(let kind, let coordinates): return [try scatter(kind, coordinates)]
         case .scan(let kind, let axis, let reverse, let exclusive): return [scan(kind, axis, reverse: reverse, exclusive: exclusive)]
+        case .sort(let axis, let descending): return [sort(axis, descending: descending)]
         case .control(let control): return try run(control)
         case .group: return try region(0, operands)
         case .opaque(let name):

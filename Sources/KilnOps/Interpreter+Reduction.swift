@@ -49,7 +49,7 @@ extension Execution {
     }
 
     /// The row-major positions of a tensor's elements, read with its axes in the given order.
-    private static func positions(_ shape: [Int], _ order: [Int]) -> [Int] {
+    static func positions(_ shape: [Int], _ order: [Int]) -> [Int] {
         var strides = [Int](repeating: 1, count: shape.count)
         for axis in shape.indices.dropLast().reversed() { strides[axis] = strides[axis + 1] * shape[axis + 1] }
         let steps = order.map { strides[$0] }

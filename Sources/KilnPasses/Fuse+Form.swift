@@ -21,6 +21,7 @@ extension Fusion {
         switch table.forms[position] {
         case .constant, .control, .group, .opaque: return nil
         case .scan: return FusionGroup(kind: .scan, members: [position], domain: result.shape)
+        case .sort: return FusionGroup(kind: .sort, members: [position], domain: result.shape)
         case .scatter: return FusionGroup(kind: .scatter, members: [position], domain: result.shape)
         case .view, .gather, .elementwise:
             if isTransparent(position), !isNeededInMemory(position) { return nil }
@@ -153,7 +154,7 @@ extension Fusion {
     /// Whether the group's kernel would find each inner result at the element it is working on.
     private func isComputable(_ group: FusionGroup) -> Bool {
         switch group.kind {
-        case .pointwise, .scan, .scatter: return true
+        case .pointwise, .scan, .scatter, .sort: return true
         case .rows, .contraction: return ElementCheck(fusion: self, group: group).passes()
         }
     }

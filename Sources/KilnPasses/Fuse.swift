@@ -14,7 +14,7 @@ public enum Fuse {
         case rows
         /// A contraction with elementwise work on its result.
         case contraction
-        case scan, scatter
+        case scan, scatter, sort
     }
 
     /// Fuses the graph, and the regions of its control flow.

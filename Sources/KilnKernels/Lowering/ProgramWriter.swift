@@ -106,6 +106,7 @@ package final class ProgramWriter {
         case .contraction: try lowering.contraction()
         case .scan: try lowering.scan()
         case .scatter: try lowering.scatter()
+        case .sort: try lowering.sort()
         }
         program.workspaceSize = Dim.maximum(program.workspaceSize, lowering.workspace)
         return Kernel(name: "\(program.name)_\(program.kernels.count)_\(name)", location: operation.location, phases: lowering.phases)

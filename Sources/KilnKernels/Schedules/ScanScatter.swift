@@ -4,7 +4,7 @@ import KilnIR
 
 extension GroupLowering {
     /// The operation of the region that has the given kind of form, with its position.
-    private func root(_ isRoot: (Form) -> Bool) throws -> Int {
+    func root(_ isRoot: (Form) -> Bool) throws -> Int {
         guard let position = table.forms.firstIndex(where: isRoot) else {
             throw InternalError("schedule", "the group lacks its root operation", context: region.name)
         }

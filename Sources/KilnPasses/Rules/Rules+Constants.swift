@@ -99,7 +99,7 @@ extension Rules {
     /// Whether the work of an op is in proportion to its operands and result.
     private static func isCheap(_ form: Form) -> Bool {
         switch form {
-        case .elementwise, .view, .reduce, .gather, .scatter, .scan: true
+        case .elementwise, .view, .reduce, .gather, .scatter, .scan, .sort: true
         default: false
         }
     }
