@@ -44,8 +44,9 @@ kiln_status kiln_check_table(const kiln_program_info *program) {
   if (status != KILN_OK) return status;
   bool fits = program->symbol_count >= 0 && program->input_count >= 0 && program->output_count >= 0 &&
               (program->inputs != NULL || program->input_count == 0) &&
-              (program->outputs != NULL || program->output_count == 0) && program->entry != NULL &&
-              program->arena_size != NULL;
+              (program->outputs != NULL || program->output_count == 0) && program->device_count >= 0 &&
+              (program->devices != NULL || program->device_count == 0) &&
+              ((program->entry != NULL && program->arena_size != NULL) || program->device_count > 0);
   if (!fits) return kiln_fail(KILN_MALFORMED_PROGRAM, "the table of program '%s' is incomplete", program_name(program));
   return KILN_OK;
 }

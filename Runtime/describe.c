@@ -95,6 +95,8 @@ kiln_status kiln_peak_memory(const kiln_program_info *program, const int64_t *sy
   if (status != KILN_OK) return status;
   if (bytes_out == NULL || (symbols == NULL && program->symbol_count > 0))
     return kiln_fail(KILN_NULL_ARGUMENT, "the symbols or the place for the number of bytes are null");
+  if (program->arena_size == NULL)
+    return kiln_fail(KILN_NO_DEVICE, "program '%s' was compiled for GPUs alone", program->name != NULL ? program->name : "?");
   int64_t bytes = program->arena_size(symbols, kiln_threads());
   if (bytes < 0)
     return kiln_fail(KILN_OUT_OF_MEMORY, "program '%s' needs more scratch memory than can be addressed",

@@ -42,6 +42,9 @@ int64_t kiln_type_text(const kiln_tensor_info *info, char *buffer, size_t capaci
 /// kiln_check, and also whether the table's pointers and counts fit together, as all functions that read them need.
 kiln_status kiln_check_table(const kiln_program_info *program);
 
+/// What an entry's result means: KILN_OK, the failed check with its message, or the status of a function that it called.
+kiln_status kiln_entry_status(const kiln_program_info *program, int32_t result);
+
 /// Compares outputs with the types that the symbols give.
 kiln_status kiln_check_outputs(const kiln_program_info *program, const int64_t *symbols, const kiln_tensor *outputs,
                                int64_t output_count);
@@ -127,5 +130,11 @@ void kiln_arena_trim(void);
 void kiln_arenas_after_fork(void);
 
 void kiln_buffers_after_fork(void);
+
+// devices.c --------------------------------------------------------------------------------------------------------------
+
+/// Closes all devices.
+void kiln_devices_close(void);
+void kiln_devices_after_fork(void);
 
 #endif

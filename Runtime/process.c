@@ -28,6 +28,7 @@ void kiln_process_check(void) {
       kiln_pool_after_fork();
       kiln_arenas_after_fork();
       kiln_buffers_after_fork();
+      kiln_devices_after_fork();
     }
     atomic_store_explicit(&owner, process, memory_order_release);
     return;

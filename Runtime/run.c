@@ -6,8 +6,18 @@
 
 static const char *text_or(const char *text, const char *otherwise) { return text != NULL ? text : otherwise; }
 
+kiln_status kiln_entry_status(const kiln_program_info *program, int32_t result) {
+  if (result == 0) return KILN_OK;
+  if (result < 0) return (kiln_status)-result;
+  const char *message = result <= program->message_count && program->messages != NULL ? program->messages[result - 1] : NULL;
+  if (message != NULL) return kiln_fail(KILN_CHECK_FAILED, "%s", message);
+  return kiln_fail(KILN_CHECK_FAILED, "run-time check %" PRId32 " of program '%s' failed", result, text_or(program->name, "?"));
+}
+
 /// Runs the entry with threads and scratch memory.
 static kiln_status enter(const kiln_program_info *program, void *const *inputs, void *const *outputs, const int64_t *symbols) {
+  if (program->entry == NULL || program->arena_size == NULL)
+    return kiln_fail(KILN_NO_DEVICE, "program '%s' was compiled for GPUs alone and can't run on the CPU", text_or(program->name, "?"));
   kiln_session session;
   kiln_session_begin(&session);
   int64_t bytes = program->arena_size(symbols, session.workers);
@@ -20,12 +30,7 @@ static kiln_status enter(const kiln_program_info *program, void *const *inputs, 
   kiln_call call = {inputs, outputs, symbols, arena, &session, kiln_session_parallel, session.workers};
   int32_t failed = program->entry(&call);
   if (arena != NULL) kiln_arena_release(arena);
-  if (failed == 0) return KILN_OK;
-  const char *message =
-      failed > 0 && failed <= program->message_count && program->messages != NULL ? program->messages[failed - 1] : NULL;
-  if (message != NULL) return kiln_fail(KILN_CHECK_FAILED, "%s", message);
-  return kiln_fail(KILN_CHECK_FAILED, "run-time check %" PRId32 " of program '%s' failed", failed,
-                   text_or(program->name, "?"));
+  return kiln_entry_status(program, failed);
 }
 
 kiln_status kiln_invoke(const kiln_program_info *program, void *const *inputs, void *const *outputs, const int64_t *symbols) {

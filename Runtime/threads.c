@@ -89,6 +89,7 @@ kiln_status kiln_lend_pool(kiln_parallel parallel, void *pool, int64_t workers) 
 kiln_status kiln_shutdown(void) {
   kiln_process_check();
   if (kiln_inside_task()) return kiln_fail(KILN_BUSY, "the runtime can't be shut down from inside a kernel");
+  kiln_devices_close();
   kiln_pool_limit(1);
   kiln_buffer_trim();
   return KILN_OK;

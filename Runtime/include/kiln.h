@@ -190,7 +190,7 @@ kiln_status kiln_set_place(kiln_place place);
 typedef struct kiln_device_operations {
   const char *name;
   int32_t architecture;
-  int32_t flags; ///< KILN_DEVICE_EMULATED; decides with the architecture which of a program's codes fits
+  int32_t flags; ///< KILN_DEVICE_EMULATED; KILN_DEVICE_SPECIFIC where code that is for this very architecture alone runs too
   int32_t (*allocate)(void *context, int64_t bytes, void **memory_out);
   int32_t (*free)(void *context, void *memory);
   int32_t (*write)(void *context, void *to, const void *host, int64_t bytes);
@@ -203,6 +203,9 @@ typedef struct kiln_device_operations {
 
 /// A device of the caller's own; `operations` must stay valid.
 kiln_status kiln_device_create(const kiln_device_operations *operations, void *context, kiln_device **device_out);
+
+/// Gives back what devices keep of a program: its kernels and constants. For programs whose table goes away, before it does.
+kiln_status kiln_forget(const kiln_program_info *program);
 
 /// Sets the calling thread's last error, for device operations; returns the status.
 kiln_status kiln_device_fail(kiln_status status, const char *text);

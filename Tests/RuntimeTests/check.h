@@ -54,6 +54,7 @@ void test_shapes(void);
 void test_pool(void);
 void test_limits(void);
 void test_memory(void);
+void test_devices(void);
 void test_fork(void);
 
 #endif

@@ -41,6 +41,7 @@ int main(void) {
   test_limits();
   test_pool();
   test_memory();
+  test_devices();
 #ifndef __SANITIZE_THREAD__ // which doesn't allow threads after a fork
   test_fork();
 #endif

@@ -62,7 +62,7 @@ static void test_program(void) {
   call c = right();
   c.program.abi_version = 7;
   EXPECT_FAILURE(kiln_invoke(&c.program, NULL, NULL, NULL), KILN_INCOMPATIBLE_ABI,
-                 "the program was compiled for runtime ABI 7, this runtime has 1");
+                 "the program was compiled for runtime ABI 7, this runtime has 2");
 }
 
 static void test_types(void) {
