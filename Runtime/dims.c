@@ -10,7 +10,7 @@ static const struct {
     [KILN_BOOL] = {"bool", 1}, [KILN_I8] = {"i8", 1},   [KILN_I16] = {"i16", 2}, [KILN_I32] = {"i32", 4},
     [KILN_I64] = {"i64", 8},   [KILN_U8] = {"u8", 1},   [KILN_U16] = {"u16", 2}, [KILN_U32] = {"u32", 4},
     [KILN_U64] = {"u64", 8},   [KILN_F16] = {"f16", 2}, [KILN_BF16] = {"bf16", 2}, [KILN_F32] = {"f32", 4},
-    [KILN_F64] = {"f64", 8},
+    [KILN_F64] = {"f64", 8},   [KILN_F8E4M3] = {"f8e4m3", 1}, [KILN_F8E5M2] = {"f8e5m2", 1},
 };
 
 static bool is_dtype(int32_t dtype) { return dtype >= 0 && dtype < (int32_t)(sizeof dtypes / sizeof dtypes[0]); }

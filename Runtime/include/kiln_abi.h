@@ -29,7 +29,9 @@ enum {
   KILN_F16 = 9,
   KILN_BF16 = 10,
   KILN_F32 = 11,
-  KILN_F64 = 12
+  KILN_F64 = 12,
+  KILN_F8E4M3 = 13, ///< no infinity, up to 448
+  KILN_F8E5M2 = 14
 };
 
 /// The instructions of a dimension's program.

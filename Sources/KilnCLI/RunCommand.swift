@@ -40,8 +40,8 @@ struct RunCommand: ParsableCommand {
             guard let value = arrays.first(where: { $0.name == port.name })?.value else {
                 throw CompileError(path, "has no array '\(port.name)' for the input \(type)", fix: "add one")
             }
-            // NumPy has no bf16: an f32 stands for it.
-            if type.dtype == .bf16, value.dtype == .f32 { return Literal(.bf16, value.shape, scalars: value.scalars) }
+            // NumPy has neither bf16 nor 8-bit floats: an f32 stands for them.
+            if type.dtype.isNarrowFloat, type.dtype != .f16, value.dtype == .f32 { return Literal(type.dtype, value.shape, scalars: value.scalars) }
             guard value.dtype == type.dtype else {
                 throw CompileError(path, "'\(port.name)' has elements of type \(value.dtype), the input is \(type)", fix: "convert it to \(type.dtype)")
             }

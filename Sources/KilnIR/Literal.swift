@@ -54,6 +54,7 @@ public struct Literal: Hashable, Sendable {
             case .bf16: .real(Double(Float(bitPattern: UInt32(load(position) as UInt16) << 16)))
             case .f32: .real(Double(load(position) as Float))
             case .f64: .real(load(position) as Double)
+            case .f8e4m3, .f8e5m2: .real(Float8(dtype).value(bytes[position]))
             }
         }
         set {
@@ -71,6 +72,7 @@ public struct Literal: Hashable, Sendable {
             case .bf16: store(position, bfloat16Bits(newValue.double))
             case .f32: store(position, Float(newValue.double))
             case .f64: store(position, newValue.double)
+            case .f8e4m3, .f8e5m2: bytes[position] = Float8(dtype).bits(newValue.double)
             }
         }
     }

@@ -148,7 +148,7 @@ extension TextParser {
         switch dtype {
         case .f64: return decimal(digits).map(Scalar.real)
         // Shortest decimals are of the dtype's own precision; by way of Double they would round twice.
-        case .f32, .bf16: return decimal(digits) == nil ? nil : Float(digits).map { .real(Double($0)) }
+        case .f32, .bf16, .f8e4m3, .f8e5m2: return decimal(digits) == nil ? nil : Float(digits).map { .real(Double($0)) }
         case .f16: return decimal(digits) == nil ? nil : Float16(digits).map { .real(Double($0)) }
         case .u8, .u16, .u32, .u64: return UInt64(digits).flatMap { $0.leadingZeroBitCount >= 64 - dtype.bitWidth ? .unsigned($0) : nil }
         default:

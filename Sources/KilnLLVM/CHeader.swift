@@ -67,7 +67,9 @@ public enum CHeader {
           KILN_F16 = 9,
           KILN_BF16 = 10,
           KILN_F32 = 11,
-          KILN_F64 = 12
+          KILN_F64 = 12,
+          KILN_F8E4M3 = 13, ///< no infinity, up to 448
+          KILN_F8E5M2 = 14
         };
 
         /// How a call ended.

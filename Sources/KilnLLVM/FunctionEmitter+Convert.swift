@@ -1,4 +1,4 @@
-// Conversions between dtypes, by value and by bits, and the roundings to f16 and bf16 that need no library.
+// Conversions between dtypes, by value and by bits, and the roundings to floats narrower than f32 that need no library.
 
 import CLLVM
 import KilnIR
@@ -28,8 +28,8 @@ extension FunctionEmitter {
     }
 
     private func integerToFloat(_ value: LLVMValueRef, _ from: DType, _ target: DType, _ lanes: Int) -> LLVMValueRef {
-        // What f32 can't hold is beyond f16 anyway; bf16 must round once, so it goes through f64.
-        let step: DType = target == .f16 ? .f32 : target == .bf16 ? .f64 : target
+        // What f32 can't hold is beyond f16 and narrower anyway; bf16 must round once, so it goes through f64.
+        let step: DType = target == .bf16 ? .f64 : target.isNarrowFloat ? .f32 : target
         let type = module.type(step, lanes: lanes)
         let wide = from.isSigned ? LLVMBuildSIToFP(module.builder, value, type, "")! : LLVMBuildUIToFP(module.builder, value, type, "")!
         return step == target ? wide : floatToFloat(wide, step, target, lanes)
@@ -63,16 +63,18 @@ extension FunctionEmitter {
         return module.bitcast(module.select(isInexact, module.or(towardZero, module.bits(1, like: integer)), bits), single)
     }
 
-    /// f16 or bf16 to f32, exactly.
+    /// A float narrower than f32 to it, exactly.
     func widen(_ value: LLVMValueRef, _ dtype: DType, _ lanes: Int) -> LLVMValueRef {
         let single = module.vector(module.float, lanes)
+        if dtype.byteCount == 1 { return widen8(value, dtype, lanes) }
         if dtype == .f16 { return module.fpext(module.bitcast(value, module.vector(module.half, lanes)), single) }
         let integer = module.vector(module.i32, lanes)
         return module.bitcast(module.shl(module.zext(value, integer), module.bits(16, like: integer)), single)
     }
 
-    /// f32 to f16 or bf16, to the nearest, ties to even.
+    /// f32 to a narrower float, to the nearest, ties to even.
     func narrow(_ value: LLVMValueRef, to dtype: DType, _ lanes: Int) -> LLVMValueRef {
+        if dtype.byteCount == 1 { return narrow8(value, to: dtype, lanes) }
         let short = module.vector(module.i16, lanes)
         if dtype == .f16 { return module.bitcast(module.fptrunc(value, module.vector(module.half, lanes)), short) }
         let integer = module.vector(module.i32, lanes)

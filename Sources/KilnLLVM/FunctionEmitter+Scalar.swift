@@ -1,5 +1,5 @@
 // The meaning of each ScalarFunction in LLVM instructions, on scalars and vectors alike. No fast-math, no contraction:
-// every function rounds once to its dtype. The 16-bit floats are computed in f32.
+// every function rounds once to its dtype. Floats narrower than f32 are computed in it.
 
 import CLLVM
 import KilnIR
@@ -28,11 +28,11 @@ extension FunctionEmitter {
     private func apply(_ function: ScalarFunction, _ x: [LLVMValueRef], _ dtype: DType, _ lanes: Int) throws -> LLVMValueRef {
         if dtype == .bool { return try applyToTruth(function, x) }
         if !dtype.isFloat { return try applyToIntegers(function, x, dtype, lanes) }
-        guard dtype == .f16 || dtype == .bf16 else { return try applyToFloats(function, x, dtype, lanes) }
+        guard dtype.isNarrowFloat else { return try applyToFloats(function, x, dtype, lanes) }
         // The sign bit alone changes; NaN keeps its bits.
-        if function == .negate { return module.xor(x[0], module.bits(0x8000, like: LLVMTypeOf(x[0]))) }
-        if function == .absolute { return module.and(x[0], module.bits(0x7FFF, like: LLVMTypeOf(x[0]))) }
-        if function == .maximum || function == .minimum { return extremeOfShortFloats(function, x[0], x[1], dtype) }
+        if function == .negate { return module.xor(x[0], module.bits(dtype.byteCount == 1 ? 0x80 : 0x8000, like: LLVMTypeOf(x[0]))) }
+        if function == .absolute { return module.and(x[0], module.bits(dtype.byteCount == 1 ? 0x7F : 0x7FFF, like: LLVMTypeOf(x[0]))) }
+        if dtype.byteCount == 2, function == .maximum || function == .minimum { return extremeOfShortFloats(function, x[0], x[1], dtype) }
         let wide = try applyToFloats(function, x.map { widen($0, dtype, lanes) }, .f32, lanes)
         return function.isComparison ? wide : narrow(wide, to: dtype, lanes)
     }

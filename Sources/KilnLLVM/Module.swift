@@ -47,11 +47,11 @@ final class Module {
 
     // MARK: Types and constants
 
-    /// The type of values of a dtype: bool is i1, and the 16-bit floats are their bits.
+    /// The type of values of a dtype: bool is i1, and floats narrower than f32 are their bits.
     func type(_ dtype: DType, lanes: Int = 0) -> LLVMTypeRef {
         let scalar = switch dtype {
         case .bool: i1
-        case .i8, .u8: i8
+        case .i8, .u8, .f8e4m3, .f8e5m2: i8
         case .i16, .u16, .f16, .bf16: i16
         case .i32, .u32: i32
         case .i64, .u64: i64
@@ -93,6 +93,7 @@ final class Module {
         case .f32: value = LLVMConstBitCast(LLVMConstInt(i32, UInt64(Float(scalar.double).bitPattern), 0), float)
         case .f16: value = LLVMConstInt(i16, UInt64(Float16(scalar.double).bitPattern), 0)
         case .bf16: value = LLVMConstInt(i16, UInt64(bfloat16Bits(scalar.double)), 0)
+        case .f8e4m3, .f8e5m2: value = LLVMConstInt(i8, UInt64(Float8(dtype).bits(scalar.double)), 0)
         default:
             let mask: UInt64 = dtype.bitWidth == 64 ? .max : (1 << UInt64(dtype.bitWidth)) - 1
             value = LLVMConstInt(type(dtype), UInt64(bitPattern: scalar.converted(to: dtype).int64) & mask, 0)

@@ -7,9 +7,10 @@ extension Structural {
     static let contractions = [contract, convolution]
 
     /// Pairs of axes in `left_batch`/`right_batch` stay; pairs in `left_reduce`/`right_reduce` are summed over. Products add up in f32
-    /// for f16, bf16 and f32, in f64 for f64, and wrap in the integers' own dtype; with the attribute `dtype`, in that, which is the result's.
+    /// for f32 and narrower floats, in f64 for f64, and wrap in the integers' own dtype; with the attribute `dtype`, in that, which is the result's.
     public static let contract = OpDefinition(
-        "contract", operandCount: 2, attributes: ["left_batch", "right_batch", "left_reduce", "right_reduce", "dtype"], dtypes: DType.numbers,
+        "contract", operandCount: 2, attributes: ["left_batch", "right_batch", "left_reduce", "right_reduce", "dtype"],
+        dtypes: DType.numbers + DType.floats8,
         rule: { rule in
             let axes = try ContractionAxes(&rule)
             let shape = axes.resultShape(rule.operands[0].shape, rule.operands[1].shape)
@@ -21,7 +22,7 @@ extension Structural {
 
     /// The result's dtype.
     static func contractedDType(_ rule: inout ShapeRule) throws -> DType {
-        try rule.demandDType(in: DType.numbers)
+        try rule.demandDType(in: DType.numbers + DType.floats8)
         let (left, right) = (rule.operands[0].dtype, rule.operands[1].dtype)
         try rule.demand(left == right, "the operands' dtypes differ: \(left) and \(right)", fix: "cast one of them")
         guard let wanted = rule.attributes.dtype("dtype") else { return left }
@@ -69,7 +70,7 @@ extension Structural {
                        sample([3], [1], ([], []), ([], [])),
                        sample([3, 0], [0, 2], ([], []), ([1], [0])),
                        sample([0, 3], [3, 2], ([], []), ([1], [0]))]
-        if let wide = [DType.i8: .i32, .u8: .i32, .f16: .f32, .bf16: DType.f32][dtype] {
+        if let wide = [DType.i8: .i32, .u8: .i32, .f16: .f32, .bf16: .f32, .f8e4m3: .bf16, .f8e5m2: DType.f32][dtype] {
             var wider = samples[0]
             wider.attributes["dtype"] = .dtype(wide)
             samples.append(wider)

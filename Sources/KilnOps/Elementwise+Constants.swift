@@ -61,7 +61,7 @@ extension Elementwise {
         form: { context in
             let dtype = context.attributes.dtype("dtype") ?? .i64
             let axis = context.attributes.int("axis")
-            let isNarrow = dtype == .f16 || dtype == .bf16
+            let isNarrow = dtype.isNarrowFloat
             return .elementwise(ScalarExpr([]) { _ in
                 let position = ScalarArena().index(axis)
                 return (isNarrow ? position.converted(to: .f32) : position).converted(to: dtype)

@@ -8,7 +8,7 @@ extension Elementwise {
 
 extension Elementwise {
     /// The value in another dtype: floats to integers truncate and saturate, NaN gives 0; integers wrap; to bool is `!= 0`.
-    /// Numbers are rounded once, but for 64-bit integers to f16 and bf16, which are rounded to f64 first.
+    /// Numbers are rounded once, but for 64-bit integers to floats narrower than f32, which are rounded to f64 first.
     public static let cast = OpDefinition(
         "cast", attributes: ["dtype"],
         infer: { context in
@@ -35,12 +35,12 @@ extension Elementwise {
             }
         })
 
-    /// The conversion in nodes that every backend has: f16 and bf16 come from and go to f32 alone.
+    /// The conversion in nodes that every backend has: floats narrower than f32 come from and go to f32 alone.
     static func cast(_ term: ScalarTerm, to dtype: DType) -> ScalarTerm {
         if term.dtype == dtype { return term }
-        let isNarrow = dtype == .f16 || dtype == .bf16
+        let isNarrow = dtype.isNarrowFloat
         switch term.dtype {
-        case .f16, .bf16: return term.converted(to: .f32).converted(to: dtype)
+        case _ where term.dtype.isNarrowFloat: return term.converted(to: .f32).converted(to: dtype)
         case .f64 where isNarrow: return roundedToOdd(term).converted(to: dtype)
         case .i32, .i64, .u32, .u64: return isNarrow ? roundedToOdd(term.converted(to: .f64)).converted(to: dtype) : term.converted(to: dtype)
         default: return isNarrow ? term.converted(to: .f32).converted(to: dtype) : term.converted(to: dtype)
@@ -71,9 +71,9 @@ extension Operand {
 extension Elementwise {
     /// The same bits as another dtype of as many.
     public static let bitcast = OpDefinition(
-        "bitcast", attributes: ["dtype"], dtypes: DType.numbers,
+        "bitcast", attributes: ["dtype"], dtypes: DType.numbers + DType.floats8,
         infer: { context in
-            let types = try check(context, 1, DType.numbers)
+            let types = try check(context, 1, DType.numbers + DType.floats8)
             guard let dtype = context.attributes.dtype("dtype") else {
                 throw context.error("needs the attribute `dtype`", fix: "say which dtype the bits are of")
             }
@@ -91,7 +91,7 @@ extension Elementwise {
         },
         pullback: { _ in [nil] },
         samples: { dtype in
-            DType.numbers.filter { $0.bitWidth == dtype.bitWidth }.map { target in
+            (DType.numbers + DType.floats8).filter { $0.bitWidth == dtype.bitWidth }.map { target in
                 OpSample([TensorType(dtype, [2, 3])], ["dtype": .dtype(target)], isSmooth: false)
             }
         })

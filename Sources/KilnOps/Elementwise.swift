@@ -122,10 +122,10 @@ public enum Elementwise {
         }
     }
 
-    /// The expression of a meaning: f16 and bf16 are computed in f32 and rounded once.
+    /// The expression of a meaning: floats narrower than f32 are computed in it and rounded once.
     static func expression(_ operands: [DType], to result: ResultType, _ meaning: ([ScalarTerm]) -> ScalarTerm) -> ScalarExpr {
         ScalarExpr(operands) { arguments in
-            let value = meaning(arguments.map { $0.dtype == .f16 || $0.dtype == .bf16 ? $0.converted(to: .f32) : $0 })
+            let value = meaning(arguments.map { $0.dtype.isNarrowFloat ? $0.converted(to: .f32) : $0 })
             switch result {
             case .operand(let number): return value.converted(to: operands[number])
             case .bool: return value

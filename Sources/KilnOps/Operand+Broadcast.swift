@@ -16,13 +16,13 @@ extension Scalar: ScalarConvertible { public var scalar: Scalar { self } }
 extension DType {
     /// The dtype in which two dtypes meet, as PyTorch promotes them.
     ///
-    /// Floats win over integers, integers over bools; within a kind the wider wins. f16 with bf16 gives f32. A signed and an unsigned
+    /// Floats win over integers, integers over bools; within a kind the wider wins. f16 with bf16 gives f32, and so do the two of 8 bits. A signed and an unsigned
     /// integer give the least signed one that holds both; u64 with a signed integer has none, and nil is returned.
     public static func promotion(_ a: DType, _ b: DType) -> DType? {
         if a == b || b == .bool { return a }
         if a == .bool { return b }
         if a.isFloat != b.isFloat { return a.isFloat ? a : b }
-        if a.isFloat { return a.byteCount == b.byteCount ? .f32 : Swift.max(a, b) }
+        if a.isFloat { return a.byteCount == b.byteCount ? .f32 : a.byteCount > b.byteCount ? a : b }
         if a.isSigned == b.isSigned { return Swift.max(a, b) }
         let (signed, unsigned) = a.isSigned ? (a, b) : (b, a)
         return [DType.i8, .i16, .i32, .i64].first { $0 >= signed && $0.bitWidth > unsigned.bitWidth }

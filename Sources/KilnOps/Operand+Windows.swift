@@ -99,7 +99,8 @@ extension DType {
     var least: Scalar {
         switch self {
         case .bool: .bool(false)
-        case .f16, .bf16, .f32, .f64: .real(-.infinity)
+        case .f8e4m3: -448
+        case .f16, .bf16, .f32, .f64, .f8e5m2: .real(-.infinity)
         case .u8, .u16, .u32, .u64: .unsigned(0)
         case .i8: .integer(Int64(Int8.min))
         case .i16: .integer(Int64(Int16.min))

@@ -72,7 +72,7 @@ extension Scalar {
         case .u16: .unsigned(UInt64(UInt16(truncatingIfNeeded: int64)))
         case .u32: .unsigned(UInt64(UInt32(truncatingIfNeeded: int64)))
         case .u64: .unsigned(UInt64(bitPattern: int64))
-        case .f16, .bf16, .f32, .f64: .real(dtype.rounded(double))
+        case .f16, .bf16, .f32, .f64, .f8e4m3, .f8e5m2: .real(dtype.rounded(double))
         }
     }
 
@@ -110,6 +110,7 @@ extension Scalar {
         case .bf16: UInt64(bfloat16Bits(double))
         case .f32: UInt64(Float(double).bitPattern)
         case .f64: double.bitPattern
+        case .f8e4m3, .f8e5m2: UInt64(Float8(dtype).bits(double))
         default: UInt64(bitPattern: int64) & (.max >> UInt64(64 - dtype.byteCount * 8))
         }
     }
@@ -122,6 +123,7 @@ extension Scalar {
         case .bf16: self = .real(Double(Float(bitPattern: UInt32(truncatingIfNeeded: bits & 0xFFFF) << 16)))
         case .f32: self = .real(Double(Float(bitPattern: UInt32(truncatingIfNeeded: bits))))
         case .f64: self = .real(Double(bitPattern: bits))
+        case .f8e4m3, .f8e5m2: self = .real(Float8(dtype).value(UInt8(truncatingIfNeeded: bits)))
         default:
             let raw = Int64(bitPattern: bits)
             self = (dtype.isUnsigned ? Scalar.unsigned(bits) : .integer(raw)).rounded(to: dtype)
@@ -137,6 +139,7 @@ extension DType {
         case .f16: Double(Float16(value))
         case .bf16: Double(Float(bitPattern: UInt32(bfloat16Bits(value)) << 16))
         case .f32: Double(Float(value))
+        case .f8e4m3, .f8e5m2: Float8(self).value(Float8(self).bits(value))
         default: value
         }
     }

@@ -47,20 +47,24 @@ struct FloatFormat {
         case .f16: 10
         case .bf16: 7
         case .f32: 23
+        case .f8e4m3: 3
+        case .f8e5m2: 2
         default: 52
         }
     }
     var leastExponent: Int {
         switch dtype {
-        case .f16: -14
+        case .f16, .f8e5m2: -14
+        case .f8e4m3: -6
         case .bf16, .f32: -126
         default: -1022
         }
     }
-    var greatestExponent: Int { 1 - leastExponent }
+    /// f8e4m3 has numbers where others have infinity.
+    var greatestExponent: Int { dtype == .f8e4m3 ? 8 : 1 - leastExponent }
     /// Half the distance from 1 to the next number: the greatest relative error of one rounding.
     var unitRoundoff: Double { Double(sign: .plus, exponent: -significandBits - 1, significand: 1) }
-    var greatest: Double { (2 - unitRoundoff * 2) * Double(sign: .plus, exponent: greatestExponent, significand: 1) }
+    var greatest: Double { (2 - unitRoundoff * (dtype == .f8e4m3 ? 4 : 2)) * Double(sign: .plus, exponent: greatestExponent, significand: 1) }
     var leastNormal: Double { Double(sign: .plus, exponent: leastExponent, significand: 1) }
     var leastNonzero: Double { Double(sign: .plus, exponent: leastExponent - significandBits, significand: 1) }
 

@@ -12,7 +12,7 @@ import Testing
         let arrays = try NPZ.read(Fixtures.directory + name)
         let byName = Dictionary(uniqueKeysWithValues: arrays.map { ($0.name, $0.value) })
         #expect(arrays.count == 14)
-        for dtype in DType.all where dtype != .bf16 { #expect(byName[dtype.name] == Fixtures.values(dtype)) }
+        for dtype in [.bool] + DType.numbers where dtype != .bf16 { #expect(byName[dtype.name] == Fixtures.values(dtype)) }
         #expect(byName["scalar"] == Literal(.f32, [], doubles: [1.5]))
         #expect(byName["empty"] == Literal(.f32, [0, 3], doubles: []))
     }

@@ -38,6 +38,7 @@ import Testing
     @Test(arguments: DType.all) func elementsKeepTheirValues(dtype: DType) {
         let scalars: [Scalar] = switch dtype {
         case .bool: [true, false]
+        case .f8e4m3: [0.5, -2, .real(-0.0), 448, .real(.nan)]
         case _ where dtype.isFloat: [0.5, -2, .real(-0.0), .real(.infinity), .real(.nan)]
         case _ where dtype.isUnsigned: [.unsigned(0), .unsigned(UInt64.max >> UInt64(64 - dtype.bitWidth))]
         default: [.integer(0), .integer(Int64.min >> (64 - dtype.bitWidth)), .integer(Int64.max >> (64 - dtype.bitWidth))]
@@ -46,6 +47,24 @@ import Testing
         let literal = Literal(dtype, [scalars.count], scalars: floats)
         #expect(literal.scalars == floats)
         #expect(literal.bytes.count == scalars.count * dtype.byteCount)
+    }
+
+    /// Every byte stands for a number, and every number between two of them goes to the nearer, or to the even one.
+    @Test(arguments: DType.floats8) func eightBitFloatsAreRoundedOnce(dtype: DType) {
+        let format = Float8(dtype)
+        let greatest: UInt8 = dtype == .f8e4m3 ? 0x7E : 0x7B
+        for bits in UInt8.min...UInt8.max where bits & 0x7F <= greatest { #expect(format.bits(format.value(bits)) == bits) }
+        for bits in 0..<greatest {
+            let (low, high) = (format.value(bits), format.value(bits + 1))
+            let tie = (low + high) / 2
+            #expect(low < high && format.bits(tie) == bits + bits & 1)
+            #expect(format.bits(tie.nextUp) == bits + 1 && format.bits(tie.nextDown) == bits)
+            #expect(format.bits(-tie.nextUp) == 0x80 | bits + 1)
+        }
+        #expect(format.value(greatest) == (dtype == .f8e4m3 ? 448 : 57344) && format.value(1) == (dtype == .f8e4m3 ? 0x1p-9 : 0x1p-16))
+        #expect(format.bits(1e300) == (dtype == .f8e4m3 ? 0x7E : 0x7C) && format.bits(-.infinity) == (dtype == .f8e4m3 ? 0xFE : 0xFC))
+        #expect(format.bits(.nan) == 0x7F && format.value(0xFF).isNaN)
+        #expect(Float8(.f8e4m3).bits(464) == 0x7E && Float8(.f8e5m2).bits(61440) == 0x7C && Float8(.f8e5m2).bits(61439) == 0x7B)
     }
 
     @Test func settingWrapsAndRounds() {

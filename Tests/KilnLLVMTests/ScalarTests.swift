@@ -97,6 +97,25 @@ import Testing
         }
     }
 
+    /// Around every number of an 8-bit float and every tie between two of them, and at every power of two of an f32.
+    @Test(arguments: DType.floats8, ["x86-64-v3", "x86-64-v4"]) func eightBitFloats(dtype: DType, level: String) throws {
+        let target = try #require(HostTarget.named(level))
+        let numbers = (0..<127).map { Double(Float(Float8(dtype).value(UInt8($0)))) }.filter(\.isFinite)
+        let ties = zip(numbers, numbers.dropFirst()).map { ($0 + $1) / 2 }
+        let near = (numbers + ties).flatMap { [Double(Float($0).nextDown), $0, Double(Float($0).nextUp)] }
+        let values = (near + (-149...127).map { Double(sign: .plus, exponent: $0, significand: 1) } + [464, 465, 61439, 61440, 1e30]).flatMap { [$0, -$0] }
+        let singles = Literal(.f32, [values.count], doubles: values)
+        let narrowing = program("narrow", inputs: [singles.type], outputs: [TensorType(dtype, [.constant(values.count)])], body: [
+            lanesLoop(.constant(values.count), width: 16) { i in [load(0, 0, i), apply(1, .convert, [0], dtype), store(1, i, 1)] },
+        ])
+        #expect(try run(narrowing, [singles], target: target)[0] == Literal(dtype, [values.count], doubles: values))
+        let all = Literal(dtype, [256], bytes: Array(UInt8.min...UInt8.max))
+        let widening = program("widen", inputs: [all.type], outputs: [TensorType(.f32, [256])], body: [
+            lanesLoop(256, width: 16) { i in [load(0, 0, i), apply(1, .convert, [0], .f32), store(1, i, 1)] },
+        ])
+        for (found, wanted) in zip(try run(widening, [all], target: target)[0].doubles, all.doubles) { #expect(found == wanted || found.isNaN && wanted.isNaN) }
+    }
+
     @Test(arguments: DType.all) func selects(dtype: DType) throws {
         let values = specialValues(dtype)
         let condition = Literal(.bool, [values.count], scalars: values.indices.map { .bool($0 % 3 == 0) })
@@ -135,8 +154,10 @@ import Testing
 func specialValues(_ dtype: DType) -> [Scalar] {
     if dtype == .bool { return [true, false] }
     if dtype.isFloat {
-        let tiny: [DType: Double] = [.f16: 0x1p-24, .bf16: 0x1p-133, .f32: 0x1p-149, .f64: 0x1p-1074]
-        let large: [DType: Double] = [.f16: 65504, .bf16: 0x1.fep127, .f32: Double(Float.greatestFiniteMagnitude), .f64: .greatestFiniteMagnitude]
+        let tiny: [DType: Double] = [.f16: 0x1p-24, .bf16: 0x1p-133, .f32: 0x1p-149, .f64: 0x1p-1074,
+                                     .f8e4m3: 0x1p-9, .f8e5m2: 0x1p-16]
+        let large: [DType: Double] = [.f16: 65504, .bf16: 0x1.fep127, .f32: Double(Float.greatestFiniteMagnitude), .f64: .greatestFiniteMagnitude,
+                                      .f8e4m3: 448, .f8e5m2: 57344]
         return [0, -0.0, 1, -1, .nan, .infinity, -.infinity, 0.5, 1.5, 2.5, -2.5, 3, -7, 0.1, 100.25, 255, 256.5, -129, 40000, 3e9, -3e9, 1e19,
                 tiny[dtype]!, -tiny[dtype]!, large[dtype]!, -large[dtype]!, 0x1.ffcp-15, 0x1.01p0].map { .real($0) }
     }

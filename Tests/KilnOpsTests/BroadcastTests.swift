@@ -63,6 +63,7 @@ import Testing
               operand 1: bool[2]
               fix: cast it to one of i8, i16, i32, i64, u8, u16, u32, u64, f16, bf16, f32, f64
             """)
+        #expect(message(TensorType(.f8e4m3, [2]), TensorType(.f8e4m3, [2])) { $0 * $1 }.hasPrefix("mul: operand 0 is f8e4m3, which mul does not take"))
         #expect(message(TensorType(.i32, [2]), TensorType(.i32, [2])) { a, _ in a.exp() }.hasPrefix("exp: operand 0 is i32, which exp does not take"))
         #expect(message(TensorType(.f32, [2]), TensorType(.f32, [2])) { a, b in a.select(a, b) }.hasPrefix("select: operand 0 chooses and must be bool"))
         #expect(message(TensorType(.f32, [2]), TensorType(.f32, [3])) { a, b in a.pow(b, file: "Model.swift", line: 12) }.contains("\n  at Model.swift:12\n"))
@@ -76,6 +77,7 @@ import Testing
             (.f32, .f32, .f32), (.i64, .f16, .f16), (.bool, .u8, .u8), (.f16, .bf16, .f32), (.f16, .f32, .f32), (.f32, .f64, .f64),
             (.i8, .i32, .i32), (.u8, .u32, .u32), (.u8, .i8, .i16), (.u8, .i64, .i64), (.u16, .i16, .i32), (.u32, .i32, .i64), (.u32, .i64, .i64),
             (.u64, .i8, nil), (.u64, .f16, .f16), (.bool, .bool, .bool),
+            (.f8e4m3, .f8e5m2, .f32), (.f8e4m3, .f16, .f16), (.f8e5m2, .f32, .f32), (.i32, .f8e5m2, .f8e5m2),
         ]
         for (a, b, c) in cases {
             #expect(DType.promotion(a, b) == c, "\(a) with \(b)")

@@ -18,6 +18,7 @@ private func place(_ value: Double, _ dtype: DType) -> Double {
     case .f16: Double(Float16(abs(value)).bitPattern)
     case .bf16: Double(bfloat16Bits(abs(value)))
     case .f32: Double(Float(abs(value)).bitPattern)
+    case .f8e4m3, .f8e5m2: Double(Float8(dtype).bits(abs(value)))
     default: Double(abs(value).bitPattern)
     }
     return value < 0 ? -magnitude : magnitude
@@ -39,6 +40,8 @@ func specials(_ dtype: DType) -> [Scalar] {
     case .f16: (65504, 6.103515625e-05, 5.960464477539063e-08)
     case .bf16: (Double(Float(bitPattern: 0x7F7F_0000)), Double(Float.leastNormalMagnitude), Double(Float(bitPattern: 0x0001_0000)))
     case .f32: (Double(Float.greatestFiniteMagnitude), Double(Float.leastNormalMagnitude), Double(Float.leastNonzeroMagnitude))
+    case .f8e4m3: (448, 0x1p-6, 0x1p-9)
+    case .f8e5m2: (57344, 0x1p-14, 0x1p-16)
     default: (.greatestFiniteMagnitude, .leastNormalMagnitude, .leastNonzeroMagnitude)
     }
     let magnitudes = [0, 1, 0.5, 1.5, 2, 2.5, 3, 10, 100, most, least, tiny, .infinity]

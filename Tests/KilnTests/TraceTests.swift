@@ -128,7 +128,7 @@ private func compilations(_ body: () throws -> Void) rethrows -> Int {
         let x = Tensor([1.0, 0, 3], dtype: dtype)
         let expected: [Double] = dtype == .bool ? [1, 0, 1] : [1, 0, 3]
         #expect(try x.array() == expected)
-        if dtype != .bool { #expect(try (x + x).cast(to: .f64).array() == [2, 0, 6]) }
+        if dtype != .bool, !DType.floats8.contains(dtype) { #expect(try (x + x).cast(to: .f64).array() == [2, 0, 6]) }
         #expect(try x.cast(to: .f32).array() == expected)
         #expect("\(x)".contains("\(dtype)") != (dtype == .f32 || dtype == .i64 || dtype == .bool))
     }

@@ -142,7 +142,8 @@ static void test_description(void) {
   EXPECT_EQUAL(kiln_input_type(&classify, 0, NULL, 0), 19);
   EXPECT(kiln_input_name(&classify, 2) == NULL && kiln_input_name(&classify, -1) == NULL);
   EXPECT(kiln_input_dtype(NULL, 0) == -1 && kiln_input_count(NULL) == -1 && kiln_program_name(NULL) == NULL);
-  EXPECT(kiln_dtype_size(KILN_BF16) == 2 && kiln_dtype_size(13) == 0 && strcmp(kiln_dtype_name(KILN_U64), "u64") == 0);
+  EXPECT(kiln_dtype_size(KILN_BF16) == 2 && kiln_dtype_size(KILN_F8E5M2) == 1 && kiln_dtype_size(15) == 0);
+  EXPECT(strcmp(kiln_dtype_name(KILN_F8E4M3), "f8e4m3") == 0 && strcmp(kiln_dtype_name(KILN_U64), "u64") == 0);
   int64_t bytes = 0;
   EXPECT_OK(kiln_peak_memory(&affine, (const int64_t[]){100}, &bytes));
   EXPECT_EQUAL(bytes, 800 + 64 * kiln_threads());

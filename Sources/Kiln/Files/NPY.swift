@@ -20,9 +20,9 @@ public enum NPY {
         }
     }
 
-    /// An array's bytes as a file. bf16, which NumPy does not have, is written as f32.
+    /// An array's bytes as a file. bf16 and the 8-bit floats, which NumPy does not have, are written as f32.
     public static func encode(_ value: Literal) -> [UInt8] {
-        let value = value.dtype == .bf16 ? Literal(.f32, value.shape, scalars: value.scalars) : value
+        let value = value.dtype.isNarrowFloat && value.dtype != .f16 ? Literal(.f32, value.shape, scalars: value.scalars) : value
         let sizes = value.shape.map(String.init).joined(separator: ", ") + (value.shape.count == 1 ? "," : "")
         var header = "{'descr': '\(descriptor(value.dtype))', 'fortran_order': False, 'shape': (\(sizes)), }"
         // Data begins at a multiple of 64 bytes, after a line end.

@@ -26,7 +26,7 @@ public enum Safetensors {
     }
 
     /// The order of data that the format's own library writes: by this rank of the type, last first, then by name.
-    private static let order: [DType] = [.bool, .u8, .i8, .i16, .u16, .f16, .bf16, .i32, .u32, .f32, .f64, .i64, .u64]
+    private static let order: [DType] = [.bool, .u8, .i8, .f8e5m2, .f8e4m3, .i16, .u16, .f16, .bf16, .i32, .u32, .f32, .f64, .i64, .u64]
 
     /// The tensors as a file; the same tensors give the same bytes, in whatever order they come. Throws where two have one name.
     public static func encode(_ tensors: [(name: String, value: Literal)], metadata: [String: String] = [:],

@@ -23,10 +23,13 @@ struct SafetensorsHeader: Sendable {
 
     private static let dtypes: [String: DType] = [
         "BOOL": .bool, "I8": .i8, "I16": .i16, "I32": .i32, "I64": .i64, "U8": .u8, "U16": .u16, "U32": .u32, "U64": .u64,
-        "F16": .f16, "BF16": .bf16, "F32": .f32, "F64": .f64,
+        "F16": .f16, "BF16": .bf16, "F32": .f32, "F64": .f64, "F8_E4M3": .f8e4m3, "F8_E5M2": .f8e5m2,
     ]
 
-    static func name(of dtype: DType) -> String { dtype.name.uppercased() }
+    static func name(of dtype: DType) -> String {
+        let name = dtype.name.uppercased()
+        return DType.floats8.contains(dtype) ? "F8_" + name.dropFirst(2) : name
+    }
 
     init(_ reader: ByteReader) throws {
         let length = try reader.size(UInt64.self, at: 0, "the header's length")

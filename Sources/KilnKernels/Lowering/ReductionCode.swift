@@ -17,7 +17,7 @@ struct ReductionCode {
     init(_ kind: ReductionKind, operand: DType, result: DType) {
         self.kind = kind
         let isSum = kind == .sum || kind == .product
-        accumulator = isSum && (operand == .f16 || operand == .bf16) ? .f32 : isSum ? result : operand
+        accumulator = isSum && operand.isNarrowFloat ? .f32 : isSum ? result : operand
         resultDType = result
     }
 

@@ -48,7 +48,7 @@ extension Rules {
             // Integers wrap into narrower ones; by way of a float they would saturate.
             if !from.isFloat, between.isFloat, to.isInteger { return isLossless(from, to) }
             // 64-bit integers reach the narrow floats by way of f64, whatever they came from.
-            return !(to == .f16 || to == .bf16) || from.isFloat || from.byteCount <= 4
+            return !to.isNarrowFloat || from.isFloat || from.byteCount <= 4
         }
         return from.isInteger && between.isInteger && to.isInteger && to.byteCount <= between.byteCount && to.byteCount <= from.byteCount
     }
@@ -82,6 +82,8 @@ extension DType {
         case .bf16: 8
         case .f32: 24
         case .f64: 53
+        case .f8e4m3: 4
+        case .f8e5m2: 3
         default: 0
         }
     }
