@@ -1,4 +1,5 @@
 // `i64 NAME_arena_size(const i64 *symbols, i64 workers)`: the bytes of scratch of a call, or -1 where 64 bits do not hold them.
+// A device's has no workers.
 // Every step is checked, because the symbols come from the caller.
 
 import CLLVM
@@ -9,6 +10,9 @@ struct ArenaSizeEmitter {
     let module: Module
     let program: Program
     let target: Target
+    /// What the function's name starts with.
+    let prefix: String
+    var isDevice = false
 
     /// A number with whether computing it overflowed.
     private struct Checked {
@@ -17,16 +21,19 @@ struct ArenaSizeEmitter {
     }
 
     func emit() throws -> LLVMValueRef {
-        let type = module.functionType(module.i64, [module.pointer, module.i64])
-        let function = LLVMAddFunction(module.module, "\(program.name)_arena_size", type)!
+        let type = module.functionType(module.i64, [module.pointer] + (isDevice ? [] : [module.i64]))
+        let function = LLVMAddFunction(module.module, "\(prefix)_arena_size", type)!
         LLVMSetVisibility(function, LLVMHiddenVisibility)
         module.addTargetAttributes(target, to: function)
         module.position(at: module.block("entry", in: function))
         let symbols = LLVMGetParam(function, 0)!
         let shared = try lower(program.arenaSize.roundedUp(to: 64), symbols)
-        let each = try lower(program.workspaceSize.roundedUp(to: 64), symbols)
-        let workers = Checked(value: LLVMGetParam(function, 1), failed: LLVMConstNull(module.i1))
-        let total = combine("llvm.sadd", shared, combine("llvm.smul", each, workers))
+        var total = shared
+        if !isDevice {
+            let each = try lower(program.workspaceSize.roundedUp(to: 64), symbols)
+            let workers = Checked(value: LLVMGetParam(function, 1), failed: LLVMConstNull(module.i1))
+            total = combine("llvm.sadd", shared, combine("llvm.smul", each, workers))
+        }
         let isNegative = module.compare(LLVMIntSLT, total.value, module.int64(0))
         LLVMBuildRet(module.builder, module.select(module.or(total.failed, isNegative), module.int64(-1), total.value))
         return function

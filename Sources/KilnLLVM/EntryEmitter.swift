@@ -10,7 +10,7 @@ private enum CallField: Int {
     case inputs, outputs, symbols, arena, pool, parallel, workers
 }
 
-struct EntryEmitter {
+struct EntryEmitter: StepEmitter {
     let module: Module
     let program: Program
     let target: Target
@@ -21,7 +21,7 @@ struct EntryEmitter {
     private let frame: LLVMValueRef
     private let fields: [LLVMValueRef]
     private let bases: [LLVMValueRef]
-    private let emitter: FunctionEmitter
+    let emitter: FunctionEmitter
     /// Whether the memory of all inputs and outputs is aligned for vectors; nil where no task asks.
     private let isAligned: LLVMValueRef?
 
@@ -75,7 +75,7 @@ struct EntryEmitter {
             case .input(let i): read(fields[CallField.inputs.rawValue], i, module.pointer)
             case .output(let i): read(fields[CallField.outputs.rawValue], i, module.pointer)
             case .arena(let offset): module.offset(arena, module.i8, by: try emitter.scalar(offset))
-            case .constant(let literal): module.constantMemory("\(program.name)_c\(number)", literal)
+            case .constant(let literal): module.constantMemory("\(program.name)_c\(number)", literal.bytes)
             }
         }
         let streams = program.kernels.contains { $0.phases.contains { $0.streams(in: program) } }
@@ -104,64 +104,21 @@ struct EntryEmitter {
 
     // MARK: Steps
 
-    private func run(_ steps: [Step]) throws {
-        for step in steps { try run(step) }
-    }
-
-    private func run(_ step: Step) throws {
-        switch step {
-        case .launch(let number): try launch(number)
-        case .copy(let from, let to): try copy(from, to)
-        case .check(let condition, let message): try check(condition, message)
-        case .branch(let condition, let then, let otherwise):
-            let (yes, no, after) = (block("then"), block("else"), block("after"))
-            module.jump(if: try truth(condition), yes, else: no)
-            for (block, body) in [(yes, then), (no, otherwise)] {
-                module.position(at: block)
-                try run(body)
-                module.jump(after)
-            }
-            module.position(at: after)
-        case .loop(let test, let condition, let body):
-            let (head, round, after) = (block("test"), block("round"), block("after"))
-            module.jump(head)
-            module.position(at: head)
-            try run(test)
-            module.jump(if: try truth(condition), round, else: after)
-            module.position(at: round)
-            try run(body)
-            module.jump(head)
-            module.position(at: after)
-        }
-    }
-
-    private func block(_ name: String) -> LLVMBasicBlockRef { module.block(name, in: function) }
-
     private func base(_ buffer: Int) throws -> LLVMValueRef {
         guard bases.indices.contains(buffer) else { throw InternalError("llvm", "buffer \(buffer) does not exist") }
         return bases[buffer]
     }
 
-    private func truth(_ buffer: Int) throws -> LLVMValueRef {
+    func truth(_ buffer: Int) throws -> LLVMValueRef {
         module.compare(LLVMIntNE, module.load(module.i8, try base(buffer), alignment: 1), LLVMConstNull(module.i8))
     }
 
-    private func copy(_ from: Int, _ to: Int) throws {
+    func copy(_ from: Int, _ to: Int) throws {
         let (source, target) = (try base(from), try base(to))
         LLVMBuildMemCpy(module.builder, target, 1, source, 1, try emitter.scalar(program.buffers[from].type.byteCount))
     }
 
-    private func check(_ condition: IndexCondition, _ message: String) throws {
-        let value = emitter.emitted(try emitter.predicate([condition])).value
-        let (failed, passed) = (block("failed"), block("passed"))
-        module.jump(if: value, passed, else: failed)
-        module.position(at: failed)
-        LLVMBuildRet(module.builder, module.integer(module.i32, 1 + (messages.firstIndex(of: message) ?? 0)))
-        module.position(at: passed)
-    }
-
-    private func launch(_ number: Int) throws {
-        guard program.kernels.indices.contains(number) else { throw InternalError("llvm", "kernel \(number) does not exist") }
+    func launch(_ number: Int) throws {
         let type = TaskEmitter.type(module)
         for (phase, content) in program.kernels[number].phases.enumerated() {
             var task = reference(number, phase, .any)
@@ -180,20 +137,5 @@ struct EntryEmitter {
 
     private func reference(_ kernel: Int, _ phase: Int, _ variant: TaskVariant) -> LLVMValueRef {
         module.external(TaskEmitter.name(program, kernel: kernel, phase: phase, variant), TaskEmitter.type(module), hidden: true)
-    }
-}
-
-extension Module {
-    /// A literal as constant memory, aligned for vectors.
-    func constantMemory(_ name: String, _ literal: Literal) -> LLVMValueRef {
-        let bytes = literal.bytes.withUnsafeBytes { raw in
-            LLVMConstStringInContext2(context, raw.baseAddress?.assumingMemoryBound(to: CChar.self), raw.count, 1)!
-        }
-        let memory = LLVMAddGlobal(module, LLVMTypeOf(bytes), name)!
-        LLVMSetInitializer(memory, bytes)
-        LLVMSetGlobalConstant(memory, 1)
-        LLVMSetLinkage(memory, LLVMInternalLinkage)
-        LLVMSetAlignment(memory, 64)
-        return memory
     }
 }

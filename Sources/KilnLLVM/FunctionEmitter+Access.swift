@@ -16,6 +16,7 @@ extension FunctionEmitter {
         let predicate = try predicate(access.conditions)
         if predicate.isNever { return Emitted(value: module.constant(fill, dtype), dtype: dtype, lanes: 0) }
         let index = try lower(access.address)
+        if !dialect.isHost { return deviceLoad(place, index, access.address, predicate, fill) }
         if index.isUniform, predicate.varying == nil { return loadOne(place, index, predicate, fill) }
         return fromMemory(loadLanes(place, index, access.address, predicate, fill), dtype, lanes: lanes!.width)
     }
@@ -112,22 +113,22 @@ extension FunctionEmitter {
         return module.load(type, pointer(place, index.base), alignment: place.dtype.byteCount)
     }
 
-    private func isWholeVector(_ place: Place, _ index: Index) -> Bool {
+    func isWholeVector(_ place: Place, _ index: Index) -> Bool {
         guard let count = place.stackCount, index.base.isConstant else { return false }
         return index.constant >= 0 && index.constant + lanes!.width <= count
     }
 
-    private func fromMemory(_ value: LLVMValueRef, _ dtype: DType, lanes: Int) -> Emitted {
+    func fromMemory(_ value: LLVMValueRef, _ dtype: DType, lanes: Int) -> Emitted {
         guard dtype == .bool else { return Emitted(value: value, dtype: dtype, lanes: lanes) }
         let bit = module.compare(LLVMIntNE, value, LLVMConstNull(LLVMTypeOf(value)))
         return Emitted(value: bit, dtype: .bool, lanes: lanes)
     }
 
-    private func toMemory(_ value: LLVMValueRef, _ dtype: DType, lanes: Int) -> LLVMValueRef {
+    func toMemory(_ value: LLVMValueRef, _ dtype: DType, lanes: Int) -> LLVMValueRef {
         dtype == .bool ? module.zext(value, module.memoryType(.bool, lanes: lanes)) : value
     }
 
-    private func memoryConstant(_ scalar: Scalar, _ dtype: DType, lanes: Int) -> LLVMValueRef {
+    func memoryConstant(_ scalar: Scalar, _ dtype: DType, lanes: Int) -> LLVMValueRef {
         dtype == .bool ? module.splat(constant: LLVMConstInt(module.i8, scalar.isTrue ? 1 : 0, 0), lanes)
             : module.constant(scalar, dtype, lanes: lanes)
     }
@@ -142,6 +143,7 @@ extension FunctionEmitter {
         guard value.dtype == place.dtype else {
             throw InternalError("llvm", "a store of \(value.dtype) into a memory of \(place.dtype)")
         }
+        if !dialect.isHost { return try deviceStore(place, index, access.address, predicate, value) }
         if index.isUniform, predicate.varying == nil, value.lanes == 0 { return storeOne(place, index, predicate, value) }
         guard let width = lanes?.width else { throw InternalError("llvm", "a vector is stored outside lanes") }
         let stored = toMemory(spread(value, width), place.dtype, lanes: width)
@@ -213,9 +215,12 @@ extension FunctionEmitter {
     func reduceLanes(_ kind: ReductionKind, _ memory: Memory, address: Dim, width: Int) throws -> Emitted {
         guard let combiner = kind.combiner else { throw InternalError("llvm", "reduceLanes can't combine by \(kind.rawValue)") }
         let place = try place(memory)
-        let loaded = module.load(module.memoryType(place.dtype, lanes: width), pointer(place, try lower(address).base),
-                                 alignment: alignment(place, address))
-        mark(loaded, place)
+        let type = module.memoryType(place.dtype, lanes: width)
+        let start = pointer(place, try lower(address).base)
+        let alignment = alignment(place, address)
+        let loaded = guarded(place, start, bytes: width * place.dtype.byteCount, writes: false, otherwise: LLVMConstNull(type)) {
+            self.read(type, place, start, alignment)
+        }
         var value = fromMemory(loaded, place.dtype, lanes: width)
         var half = width / 2
         while half >= 1 {
@@ -235,7 +240,7 @@ extension FunctionEmitter {
     var allLanes: LLVMValueRef { LLVMConstAllOnes(module.vector(module.i1, lanes!.width)) }
 
     /// The address of an element, in steps from the outermost loop inwards, the constant last.
-    private func pointer(_ place: Place, _ index: Index) -> LLVMValueRef {
+    func pointer(_ place: Place, _ index: Index) -> LLVMValueRef {
         let element = module.memoryType(place.dtype)
         var address = place.base
         for part in index.parts { address = module.offset(address, element, by: part.value) }
@@ -247,7 +252,7 @@ extension FunctionEmitter {
     }
 
     /// Bytes, a power of two, that the address of lane 0 is a multiple of for certain.
-    private func alignment(_ place: Place, _ address: Dim) -> Int {
+    func alignment(_ place: Place, _ address: Dim) -> Int {
         let size = place.dtype.byteCount
         var base = address
         if let lanes { base = base.substituting { $0 == .index(lanes.variable) ? 0 : nil } }
@@ -256,7 +261,7 @@ extension FunctionEmitter {
         return max(size, min(bytes, 64))
     }
 
-    private func mark(_ instruction: LLVMValueRef, _ place: Place) {
+    func mark(_ instruction: LLVMValueRef, _ place: Place) {
         guard let scope = place.scope else { return }
         module.setMetadata("alias.scope", scope, on: instruction)
         if let others = place.otherScopes { module.setMetadata("noalias", others, on: instruction) }
@@ -265,7 +270,7 @@ extension FunctionEmitter {
 
 extension Scalar {
     /// Whether all bits are zero in every representation: `-0.0` is not.
-    fileprivate var isZeroBits: Bool {
+    var isZeroBits: Bool {
         switch self {
         case .bool(let b): !b
         case .integer(let i): i == 0

@@ -10,6 +10,7 @@ extension FunctionEmitter {
     }
 
     private func emit(_ statement: Statement) throws {
+        self.statement = statement
         switch statement {
         case .local(let local): try declare(local)
         case .define(let number, .position(let dim)): try definePosition(number, dim)
@@ -18,7 +19,8 @@ extension FunctionEmitter {
             values[number] = try evaluate(instruction)
         case .bind(let variable, let number): bind(variable, number, try value(number))
         case .store(let access, let number, let streaming): try store(access, try value(number), streaming: streaming)
-        case .atomic, .team: throw InternalError("llvm", "a host's task has no team")
+        case .atomic(let kind, let access, let number): try emitAtomic(kind, access, try value(number))
+        case .team(let operation): try emit(operation)
         case .loop(let loop): try emit(loop)
         case .lanes(let variable, let width, let count, let body): try emitLanes(variable, width, count, body)
         case .branch(let conditions, let then, let otherwise): try emitBranch(conditions, then, otherwise)
@@ -35,7 +37,8 @@ extension FunctionEmitter {
         case .holds(let conditions): return emitted(try predicate(conditions))
         case .reduceLanes(let kind, let memory, let address, let width):
             return try reduceLanes(kind, memory, address: address, width: width)
-        case .shuffle, .vote: throw InternalError("llvm", "a host's task has no team")
+        case .shuffle(let number, let shuffle): return try emitShuffle(try value(number), shuffle)
+        case .vote(let vote, let number): return try emitVote(vote, try value(number))
         }
     }
 
@@ -80,7 +83,12 @@ extension FunctionEmitter {
             place.base = module.offset(place.base, module.i8, by: try scalar(offset))
             place.dtype = local.dtype
             locals[local.id] = place
-        case .shared: throw InternalError("llvm", "a host's task has no team")
+        case .shared(let offset):
+            guard let shared else { throw InternalError("llvm", "a host's task has no team") }
+            // The unit's shared memory starts at a multiple of 1024.
+            let alignment = offset == 0 ? 1024 : min(1024, offset & -offset)
+            locals[local.id] = Place(base: module.offset(shared, module.i8, by: module.int64(offset)), dtype: local.dtype,
+                                     alignment: alignment, space: .shared)
         }
     }
 
@@ -153,7 +161,7 @@ extension FunctionEmitter {
         try guarded(by: module.compare(LLVMIntSGT, scalar(number), module.int64(0))) { try self.emit(body) }
     }
 
-    private func guarded(by condition: LLVMValueRef, _ body: () throws -> Void) throws {
+    func guarded(by condition: LLVMValueRef, _ body: () throws -> Void) rethrows {
         let (then, after) = (module.block("then", in: function), module.block("after", in: function))
         module.jump(if: condition, then, else: after)
         module.position(at: then)

@@ -46,6 +46,7 @@ struct Place {
     var otherScopes: LLVMMetadataRef?
     /// The element, where the memory is one constant.
     var value: Scalar?
+    var space = AddressSpace.generic
 }
 
 /// The lanes being emitted.
@@ -56,7 +57,7 @@ struct Lanes {
     var mask: LLVMValueRef?
 }
 
-/// Emits the body of one function. Used for a kernel's tasks and, without memories, for the program's entry.
+/// Emits the body of one function. Used for a kernel's tasks, for kernels of GPUs and, without memories, for the program's entry.
 final class FunctionEmitter {
     let module: Module
     let function: LLVMValueRef
@@ -77,6 +78,16 @@ final class FunctionEmitter {
     var depth = 0
     /// Where the running worker's scratch starts; nil outside tasks.
     var workspace: Place?
+    var dialect = Dialect.host
+    /// Where a unit's shared memory starts; nil outside of teams.
+    var shared: LLVMValueRef?
+    /// What the emulator says of the statement being emitted, should it find fault with it.
+    var describe: ((Statement) -> String)?
+    var statement: Statement?
+    /// The locals that four warps sum products in; those of each group of products in flight, in the order of emission; and of the open one.
+    var groupSums: Set<Int> = []
+    var groups: [Set<Int>] = []
+    var openGroup: Set<Int> = []
 
     private var knownSymbols: [String: LLVMValueRef] = [:]
     private let loadSymbol: (String) throws -> LLVMValueRef

@@ -11,6 +11,8 @@ public struct ObjectCode: Sendable {
     /// The program's name, the prefix of all symbols.
     public let name: String
     public let objects: [[UInt8]]
+    /// The code for GPUs and the emulated grid, the most demanding first; also in the objects' tables.
+    public let devices: [DeviceCode]
     public let timings: Timings
 
     /// Seconds of processor time of each stage, all threads together, and of the whole by the clock.
@@ -29,56 +31,83 @@ public enum LLVMBackend {
         public var threads: Int
         /// Checks each module before it is optimised.
         public var verifies: Bool
+        /// The host that launches kernels, where no program for a host is among those compiled; nil is the one at hand.
+        public var host: Target?
+        /// The path of NVIDIA's assembler, for machine code beside the PTX.
+        public var ptxas: String?
 
-        public init(threads: Int = 0, verifies: Bool = false) {
+        public init(threads: Int = 0, verifies: Bool = false, host: Target? = nil, ptxas: String? = nil) {
             self.threads = threads
             self.verifies = verifies
+            self.host = host
+            self.ptxas = ptxas
         }
     }
 
     /// Compiles a program for a target.
     /// - Throws: `InternalError` where the program is malformed, `CompileError` for a target that LLVM does not know.
     public static func compile(_ program: Program, target: Target, options: Options = Options()) throws -> ObjectCode {
+        try compile([(program, target)], options: options)
+    }
+
+    /// Compiles the programs that one graph became for several targets to code that has them all: at most one for a host.
+    public static func compile(_ parts: [(program: Program, target: Target)], options: Options = Options()) throws -> ObjectCode {
         let start = DispatchTime.now().uptimeNanoseconds
-        let parts = Partition(program).parts
-        let results = try concurrently(parts.count, threads: options.threads) { number in
-            try compile(parts[number], of: program, target, options)
-        }
+        let build = try Build(parts, options)
+        let results = try concurrently(build.jobs.count, threads: options.threads) { try compile(build.jobs[$0], of: build, options) }
         var timings = ObjectCode.Timings()
         for result in results {
             timings.emit += result.timings.emit
             timings.optimize += result.timings.optimize
             timings.generate += result.timings.generate
         }
+        var objects = zip(build.jobs, results).compactMap { $0.target.isPTX ? nil : $1.code }
+        let devices = try build.devices.map { part in
+            guard part.target.isPTX else { return DeviceCode(target: part.target, ptx: nil, machineCode: nil) }
+            let texts = zip(build.jobs, results).compactMap { $0.target == part.target ? String(decoding: $1.code, as: UTF8.self) : nil }
+            let ptx = PTX.merge(texts)
+            return DeviceCode(target: part.target, ptx: ptx, machineCode: try options.ptxas.map { try PTX.assemble(ptx, part.target, ptxas: $0) })
+        }
+        if !devices.isEmpty { objects.append(try deviceObject(build, devices)) }
         timings.total = Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9
-        return ObjectCode(name: program.name, objects: results.map(\.object), timings: timings)
+        return ObjectCode(name: build.name, objects: objects, devices: devices, timings: timings)
     }
 
-    /// LLVM's text of one kernel, or of the entry and the table for nil.
+    /// LLVM's text of one kernel, or of the entry and the tables for nil.
     public static func llvmText(_ program: Program, kernel: Int?, target: Target, optimized: Bool = true) throws -> String {
-        let machine = try Machine(target)
-        let module = try module(Part(kernels: kernel.map { [$0] } ?? [], hasEntry: kernel == nil), of: program, target, machine)
+        let (module, machine) = try shown(program, kernel, target)
         try Passes.verify(module)
         if optimized { try Passes.run(on: module, machine) }
         return module.text
     }
 
-    /// The assembly of one kernel, or of the entry and the table for nil.
+    /// The assembly of one kernel (PTX for a GPU), or of the entry and the tables for nil.
     public static func assembly(_ program: Program, kernel: Int?, target: Target) throws -> String {
-        let machine = try Machine(target)
-        let module = try module(Part(kernels: kernel.map { [$0] } ?? [], hasEntry: kernel == nil), of: program, target, machine)
+        let (module, machine) = try shown(program, kernel, target)
         try Passes.run(on: module, machine)
         return String(decoding: try machine.generate(module, LLVMAssemblyFile), as: UTF8.self)
+    }
+
+    private static func shown(_ program: Program, _ kernel: Int?, _ target: Target) throws -> (Module, Machine) {
+        let build = try Build([(program, target)], Options())
+        if kernel == nil, target.gpu != nil {
+            let machine = try Machine(build.host)
+            let devices = build.devices.map { DeviceCode(target: $0.target, ptx: $0.target.isPTX ? "" : nil, machineCode: nil) }
+            return (try deviceModule(build, devices, machine), machine)
+        }
+        let machine = try Machine(target)
+        return (try module(Job(program: program, target: target, part: Part(kernels: kernel.map { [$0] } ?? [], hasEntry: kernel == nil)), of: build, machine), machine)
     }
 
     // MARK: One part
 
     private struct Result: Sendable {
-        var object: [UInt8]
+        /// An object, or PTX.
+        var code: [UInt8]
         var timings: ObjectCode.Timings
     }
 
-    private static func compile(_ part: Part, of program: Program, _ target: Target, _ options: Options) throws -> Result {
+    private static func compile(_ job: Job, of build: Build, _ options: Options) throws -> Result {
         var clock = DispatchTime.now().uptimeNanoseconds
         func lap() -> Double {
             let now = DispatchTime.now().uptimeNanoseconds
@@ -86,75 +115,55 @@ public enum LLVMBackend {
             return Double(now - clock) / 1e9
         }
         var timings = ObjectCode.Timings()
-        let machine = try Machine(target)
-        let module = try module(part, of: program, target, machine)
+        let machine = try Machine(job.target)
+        let module = try module(job, of: build, machine)
         if options.verifies { try Passes.verify(module) }
         timings.emit = lap()
         try Passes.run(on: module, machine)
         timings.optimize = lap()
-        let object = try machine.generate(module, LLVMObjectFile)
+        let code = try machine.generate(module, job.target.isPTX ? LLVMAssemblyFile : LLVMObjectFile)
         timings.generate = lap()
-        return Result(object: object, timings: timings)
+        return Result(code: code, timings: timings)
     }
 
-    private static func module(_ part: Part, of program: Program, _ target: Target, _ machine: Machine) throws -> Module {
+    private static func module(_ job: Job, of build: Build, _ machine: Machine) throws -> Module {
+        let (program, target, part) = (job.program, job.target, job.part)
         let module = Module(name: program.name, target: machine.description)
-        let tasks = TaskEmitter(module: module, program: program, target: target, maths: MathsTable())
-        for kernel in part.kernels {
-            for (number, phase) in program.kernels[kernel].phases.enumerated() {
-                try tasks.emit(kernel: kernel, phase: number, .any)
-                if phase.streams(in: program) { try tasks.emit(kernel: kernel, phase: number, .aligned) }
+        if target.gpu != nil, !part.kernels.isEmpty {
+            let kernels = KernelEmitter(module: module, program: program, target: target, prefix: target.prefix(build.name), maths: MathsTable())
+            for kernel in part.kernels {
+                for number in program.kernels[kernel].phases.indices { try kernels.emit(kernel: kernel, phase: number) }
             }
-        }
-        guard part.hasEntry else { return module }
-        let messages = program.messages
-        let entry = try EntryEmitter.emit(module, program, target, messages: messages)
-        try ProgramInfoEmitter(module: module, program: program, target: target).emit(entry: entry, messages: messages)
-        return module
-    }
-}
-
-/// Kernels that share a module.
-struct Part: Sendable {
-    var kernels: [Int]
-    var hasEntry: Bool
-}
-
-/// How a program's kernels are shared out over modules: by their sizes, never by the number of threads.
-struct Partition {
-    let parts: [Part]
-
-    init(_ program: Program, mostParts: Int = 8, leastWeight: Int = 150) {
-        let weights = program.kernels.map { kernel in kernel.phases.reduce(10) { $0 + $1.weight } }
-        let count = max(1, min(mostParts, weights.reduce(0, +) / leastWeight))
-        var loads = [Int](repeating: 0, count: count)
-        var parts = (0..<count).map { Part(kernels: [], hasEntry: $0 == 0) }
-        for kernel in program.kernels.indices.sorted(by: { (weights[$1], $0) < (weights[$0], $1) }) {
-            let lightest = loads.indices.min { (loads[$0], $0) < (loads[$1], $1) }!
-            loads[lightest] += weights[kernel]
-            parts[lightest].kernels.append(kernel)
-        }
-        for number in parts.indices { parts[number].kernels.sort() }
-        self.parts = parts
-    }
-}
-
-extension Program {
-    /// The texts of all checks, without repetitions, in order.
-    var messages: [String] {
-        var found: [String] = []
-        func visit(_ steps: [Step]) {
-            for step in steps {
-                switch step {
-                case .check(_, let message): if !found.contains(message) { found.append(message) }
-                case .branch(_, let then, let otherwise): visit(then + otherwise)
-                case .loop(let test, _, let body): visit(test + body)
-                case .launch, .copy: break
+        } else {
+            let tasks = TaskEmitter(module: module, program: program, target: target, maths: MathsTable())
+            for kernel in part.kernels {
+                for (number, phase) in program.kernels[kernel].phases.enumerated() {
+                    try tasks.emit(kernel: kernel, phase: number, .any)
+                    if phase.streams(in: program) { try tasks.emit(kernel: kernel, phase: number, .aligned) }
                 }
             }
         }
-        visit(steps)
-        return found
+        guard part.hasEntry else { return module }
+        let entry = !job.isTableAlone ? try EntryEmitter.emit(module, program, target, messages: build.messages) : nil
+        try ProgramInfoEmitter(module: module, program: program, target: target).emit(entry: entry, messages: build.messages, devices: build.devices.count)
+        return module
+    }
+
+    // MARK: Devices
+
+    private static func deviceObject(_ build: Build, _ devices: [DeviceCode]) throws -> [UInt8] {
+        let machine = try Machine(build.host)
+        let module = try deviceModule(build, devices, machine)
+        try Passes.run(on: module, machine)
+        return try machine.generate(module, LLVMObjectFile)
+    }
+
+    /// The tables of devices and their entries; where there is no program for a host, also the program's table.
+    private static func deviceModule(_ build: Build, _ devices: [DeviceCode], _ machine: Machine) throws -> Module {
+        let module = Module(name: build.name, target: machine.description)
+        try DevicesEmitter(module: module, host: build.host, name: build.name, messages: build.messages)
+            .emit(Array(zip(build.devices.map(\.program), devices)).map { (program: $0, code: $1) })
+        return module
     }
 }
 

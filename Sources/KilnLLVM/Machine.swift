@@ -21,6 +21,10 @@ final class Machine {
         LLVMInitializeX86TargetMC()
         LLVMInitializeX86AsmPrinter()
         LLVMInitializeX86AsmParser()
+        LLVMInitializeNVPTXTargetInfo()
+        LLVMInitializeNVPTXTarget()
+        LLVMInitializeNVPTXTargetMC()
+        LLVMInitializeNVPTXAsmPrinter()
         return true
     }()
     static func initializeTargets() { _ = initialized }

@@ -11,6 +11,8 @@ final class Module {
     let builder: LLVMBuilderRef
     private var intrinsics: [String: (function: LLVMValueRef, type: LLVMTypeRef)] = [:]
     private var metadataKinds: [String: UInt32] = [:]
+    /// Constant texts by what they say.
+    var texts: [String: LLVMValueRef] = [:]
 
     let void, i1, i8, i16, i32, i64, half, float, double, pointer: LLVMTypeRef
 
@@ -156,9 +158,22 @@ final class Module {
         LLVMAddAttributeAtIndex(function, parameter.map { LLVMAttributeIndex($0 + 1) } ?? LLVMAttributeIndex.max, attribute)
     }
 
+    func addCallAttributes(_ names: [String], to call: LLVMValueRef) {
+        for name in names {
+            let kind = name.withCString { LLVMGetEnumAttributeKindForName($0, name.utf8.count) }
+            LLVMAddCallSiteAttribute(call, LLVMAttributeIndex.max, LLVMCreateEnumAttribute(context, kind, 0))
+        }
+    }
+
     func addAttribute(_ name: String, _ value: String, to function: LLVMValueRef) {
         let attribute = LLVMCreateStringAttribute(context, name, UInt32(name.utf8.count), value, UInt32(value.utf8.count))
         LLVMAddAttributeAtIndex(function, LLVMAttributeIndex.max, attribute)
+    }
+
+    /// An attribute of a parameter that holds a type.
+    func addTypeAttribute(_ name: String, _ type: LLVMTypeRef, to function: LLVMValueRef, parameter: Int) {
+        let kind = name.withCString { LLVMGetEnumAttributeKindForName($0, name.utf8.count) }
+        LLVMAddAttributeAtIndex(function, LLVMAttributeIndex(parameter + 1), LLVMCreateTypeAttribute(context, kind, type))
     }
 
     func metadata(_ text: String) -> LLVMMetadataRef { LLVMMDStringInContext2(context, text, text.utf8.count) }

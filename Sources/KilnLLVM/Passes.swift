@@ -11,10 +11,13 @@ enum Passes {
         simplifycfg<hoist-common-insts;sink-common-insts>,adce)
         """
 
+    /// The same for PTX, where each lane is an instruction of its own, loads and stores aside.
+    static let devicePipeline = "function(scalarizer)," + pipeline
+
     static func run(on module: Module, _ machine: Machine) throws {
         let options = LLVMCreatePassBuilderOptions()
         defer { LLVMDisposePassBuilderOptions(options) }
-        if let error = LLVMRunPasses(module.module, pipeline, machine.reference, options) {
+        if let error = LLVMRunPasses(module.module, machine.description.triple.hasPrefix("nvptx") ? devicePipeline : pipeline, machine.reference, options) {
             throw InternalError("llvm passes", error.takeMessage())
         }
     }

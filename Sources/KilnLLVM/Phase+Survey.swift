@@ -30,6 +30,18 @@ extension Phase {
         }
     }
 
+    /// The locals that four warps sum products in.
+    var groupSums: Set<Int> {
+        var found: Set<Int> = []
+        for statement in body {
+            _ = statement.contains {
+                if case .team(.groupMultiplyAdd(_, _, let sum, _, _, _)) = $0, case .local(let id) = sum.memory { found.insert(id) }
+                return false
+            }
+        }
+        return found
+    }
+
     /// How much code it is, for sharing the work of generating it.
     var weight: Int { body.reduce(0) { $0 + $1.weight } }
 }
@@ -49,11 +61,46 @@ extension Statement {
 
     /// Calls `memory` with each memory that is read or written.
     func visit(_ memory: (Memory) -> Void) {
+        for access in accesses { memory(access.memory) }
+        for child in children { child.visit(memory) }
+    }
+
+    /// What this statement alone reads and writes.
+    private var accesses: [Access] {
         switch self {
-        case .define(_, .load(let access, _)), .store(let access, _, _): memory(access.memory)
-        case .define(_, .reduceLanes(_, let source, _, _)): memory(source)
-        case .atomic(_, let access, _), .team(.copy(_, let access, _)): memory(access.memory)
-        default: for child in children { child.visit(memory) }
+        case .define(_, .load(let access, _)), .store(let access, _, _), .atomic(_, let access, _): [access]
+        case .define(_, .reduceLanes(_, let memory, let address, _)): [Access(memory, address)]
+        case .team(let operation): operation.accesses
+        case .local, .define, .bind, .loop, .lanes, .branch: []
+        }
+    }
+
+    /// Calls `dim` with each index expression in the statement and in those inside.
+    func visitDims(_ dim: (Dim) -> Void) {
+        func visit(_ conditions: [IndexCondition]) { for condition in conditions { dim(condition.expression) } }
+        for access in accesses {
+            dim(access.address)
+            visit(access.conditions)
+        }
+        switch self {
+        case .define(_, .position(let position)), .define(_, .shuffle(_, .lane(let position))): dim(position)
+        case .define(_, .holds(let conditions)), .branch(let conditions, _, _): visit(conditions)
+        case .team(let operation): for position in operation.positions { dim(position) }
+        case .loop(let loop):
+            dim(loop.lower)
+            dim(loop.upper)
+        case .lanes(_, _, let count, _): dim(count)
+        case .local(let local): dim(local.count)
+        case .define, .bind, .store, .atomic: break
+        }
+        for child in children { child.visitDims(dim) }
+    }
+
+    /// The memory that this statement alone writes.
+    var written: Memory? {
+        switch self {
+        case .store(let access, _, _), .atomic(_, let access, _): access.memory
+        default: nil
         }
     }
 
@@ -65,4 +112,55 @@ extension Statement {
         }
         return total
     }
+}
+
+extension TeamOperation {
+    /// What the operation reads and writes, tiles of maps aside.
+    var accesses: [Access] {
+        switch self {
+        case .copy(let target, let source, _), .loadMatrices(let target, let source, _, _): [target, source]
+        case .multiplyAdd(_, let sum, let left, let right): [sum, left, right]
+        case .initialize(let barrier, _), .arrive(let barrier), .expect(let barrier, _), .await(let barrier, _): [barrier]
+        case .loadTile(let target, _, _, let barrier): [target, barrier]
+        case .storeTile(_, _, let source): [source]
+        case .groupMultiplyAdd(_, _, let sum, let left, let right, _): [sum, left.start, right.start]
+        case .barrier, .warpBarrier, .namedBarrier, .commitCopies, .waitCopies, .fenceBarriers, .commitTiles, .waitTiles, .fenceShared,
+            .groupFence, .commitGroup, .waitGroup, .registers: []
+        }
+    }
+
+    /// Index expressions beside those of accesses.
+    var positions: [Dim] {
+        switch self {
+        case .await(_, let parity): [parity]
+        case .loadTile(_, _, let at, _), .storeTile(_, let at, _): at
+        default: []
+        }
+    }
+}
+
+/// What a phase's kernel is given, a word of eight bytes each: the addresses of buffers, then the values of symbols.
+struct KernelParameters {
+    let buffers: [Int]
+    let symbols: [String]
+    /// The buffers that the kernel writes.
+    let written: Set<Int>
+
+    init(_ phase: Phase, in program: Program) {
+        buffers = phase.buffersUsed.sorted()
+        var used: Set<String> = []
+        var written: Set<Int> = []
+        for statement in phase.body {
+            statement.visitDims { $0.forEachVariable { if case .symbol(let name) = $0 { used.insert(name) } } }
+            _ = statement.contains {
+                if case .buffer(let number)? = $0.written { written.insert(number) }
+                if case .team(.storeTile(let map, _, _)) = $0, phase.maps.indices.contains(map) { written.insert(phase.maps[map].buffer) }
+                return false
+            }
+        }
+        symbols = program.symbols.filter(used.contains)
+        self.written = written
+    }
+
+    var count: Int { buffers.count + symbols.count }
 }

@@ -15,22 +15,29 @@ struct ProgramInfoEmitter {
 
     static func name(_ program: Program) -> String { "\(program.name)_program" }
 
-    func emit(entry: LLVMValueRef, messages: [String]) throws {
+    /// - Parameters:
+    ///   - entry: the CPU's; nil where there is code for devices alone.
+    ///   - devices: how many programs for devices the table `NAME_devices` of another object has.
+    func emit(entry: LLVMValueRef?, messages: [String], devices: Int) throws {
         let inputs = try arguments { if case .input(let i) = $0 { i } else { nil } }
         let outputs = try arguments { if case .output(let i) = $0 { i } else { nil } }
-        let arenaSize = try ArenaSizeEmitter(module: module, program: program, target: target).emit()
+        let arenaSize = try ArenaSizeEmitter(module: module, program: program, target: target, prefix: program.name).emit()
         let fields: [LLVMValueRef] = [
             module.integer(module.i32, abiVersion), module.integer(module.i32, 0), text(program.name),
             module.int64(program.symbols.count), table("symbols", program.symbols.map(text)),
             module.int64(inputs.count), try types("inputs", inputs),
             module.int64(outputs.count), try types("outputs", outputs),
-            arenaSize, entry,
+            arenaSize, entry ?? LLVMConstNull(module.pointer),
             module.int64(messages.count), table("messages", messages.map(text)),
-            module.int64(0), LLVMConstNull(module.pointer),
+            module.int64(devices), devices == 0 ? LLVMConstNull(module.pointer) : deviceTable(),
         ]
-        let info = global(Self.name(program), structure(fields))
-        LLVMSetLinkage(info, LLVMExternalLinkage)
-        LLVMSetVisibility(info, LLVMHiddenVisibility)
+        module.sharedConstant(Self.name(program), module.structure(fields))
+    }
+
+    private func deviceTable() -> LLVMValueRef {
+        let table = LLVMAddGlobal(module.module, module.i8, DevicesEmitter.name(program.name))!
+        LLVMSetVisibility(table, LLVMHiddenVisibility)
+        return table
     }
 
     /// The buffers that are arguments of a kind, by their numbers, which must run from 0 without gaps.
@@ -57,31 +64,9 @@ struct ProgramInfoEmitter {
         return structure([table("code", code.words.map(module.int64)), module.int64(code.words.count / 2), text(dim.description)])
     }
 
-    private func structure(_ fields: [LLVMValueRef]) -> LLVMValueRef {
-        var list: [LLVMValueRef?] = fields
-        return LLVMConstStructInContext(module.context, &list, UInt32(list.count), 0)
-    }
-
-    private func table(_ name: String, _ elements: [LLVMValueRef]) -> LLVMValueRef {
-        guard let first = elements.first else { return LLVMConstNull(module.pointer) }
-        var list: [LLVMValueRef?] = elements
-        return global("\(program.name)_\(name)", LLVMConstArray2(LLVMTypeOf(first), &list, UInt64(list.count)))
-    }
-
-    private func text(_ string: String) -> LLVMValueRef {
-        let bytes = LLVMConstStringInContext2(module.context, string, string.utf8.count, 0)!
-        let memory = global("\(program.name)_text", bytes)
-        LLVMSetUnnamedAddress(memory, LLVMGlobalUnnamedAddr)
-        return memory
-    }
-
-    private func global(_ name: String, _ value: LLVMValueRef) -> LLVMValueRef {
-        let memory = LLVMAddGlobal(module.module, LLVMTypeOf(value), name)!
-        LLVMSetInitializer(memory, value)
-        LLVMSetGlobalConstant(memory, 1)
-        LLVMSetLinkage(memory, LLVMInternalLinkage)
-        return memory
-    }
+    private func table(_ name: String, _ elements: [LLVMValueRef]) -> LLVMValueRef { module.table("\(program.name)_\(name)", elements) }
+    private func structure(_ fields: [LLVMValueRef]) -> LLVMValueRef { module.structure(fields) }
+    private func text(_ string: String) -> LLVMValueRef { module.text(string) }
 }
 
 /// A dimension as the postfix program that the runtime evaluates.

@@ -20,13 +20,13 @@ extension Kernel {
 }
 
 /// Writes a program line by line; what is broken prints with question marks, for the verifier's messages.
-struct ProgramPrinter {
+package struct ProgramPrinter {
     let program: Program
     private(set) var lines: [String] = []
     private let bufferNames: [String]
     private let kernelNames: [String]
 
-    init(_ program: Program) {
+    package init(_ program: Program) {
         self.program = program
         bufferNames = Self.references(program.buffers.map(\.name))
         kernelNames = Self.references(program.kernels.map(\.name))
@@ -124,7 +124,7 @@ struct ProgramPrinter {
     }
 
     /// The text of a statement without a body, or of the head of one with a body.
-    func text(_ statement: Statement) -> String {
+    package func text(_ statement: Statement) -> String {
         switch statement {
         case .local(let local):
             let declaration = "local $\(local.id): \(local.dtype)[\(local.count)]"

@@ -1,0 +1,150 @@
+// A device program's entry, `i32 …_entry(const kiln_device_call *)`: the host's code that computes sizes and addresses, and
+// launches a kernel for each phase. Returns 0, 1 + the number of the message of the check that failed, or minus a status.
+
+import CLLVM
+import KilnIR
+import KilnKernels
+
+/// The offsets of `kiln_device_call`'s fields, in slots of eight bytes.
+private enum DeviceCallField: Int, CaseIterable {
+    case inputs, outputs, symbols, arena, constants, device, launch, copy, read
+}
+
+struct DeviceEntryEmitter: StepEmitter {
+    let module: Module
+    let program: Program
+    let messages: [String]
+    let function: LLVMValueRef
+    let emitter: FunctionEmitter
+    private let fields: [LLVMValueRef]
+    private let bases: [LLVMValueRef]
+    private let symbols: [LLVMValueRef]
+    private let entryBuilder: LLVMBuilderRef
+    /// Memory for what functions of the call are given: parameters, maps, a launch, and what is read.
+    private let (parameters, maps, launchRecord, answer): (LLVMValueRef, LLVMValueRef, LLVMValueRef, LLVMValueRef)
+
+    /// Slots of eight bytes of a `kiln_tensor_map`.
+    private static let mapSlots = 15
+
+    /// Emits all of the function for the host.
+    static func emit(_ module: Module, _ program: Program, host: Target, prefix: String, messages: [String]) throws -> LLVMValueRef {
+        let function = LLVMAddFunction(module.module, "\(prefix)_entry", module.functionType(module.i32, [module.pointer]))!
+        LLVMSetVisibility(function, LLVMHiddenVisibility)
+        module.addTargetAttributes(host, to: function)
+        let entryBuilder = LLVMCreateBuilderInContext(module.context)!
+        defer { LLVMDisposeBuilder(entryBuilder) }
+        let block = module.block("entry", in: function)
+        LLVMPositionBuilderAtEnd(entryBuilder, block)
+        let start = module.block("start", in: function)
+        module.position(at: start)
+        let entry = try DeviceEntryEmitter(module, program, messages, function, entryBuilder, block)
+        try entry.run(program.steps)
+        LLVMBuildRet(module.builder, LLVMConstNull(module.i32))
+        LLVMBuildBr(entryBuilder, start)
+        return function
+    }
+
+    private init(_ module: Module, _ program: Program, _ messages: [String], _ function: LLVMValueRef, _ entryBuilder: LLVMBuilderRef,
+                 _ block: LLVMBasicBlockRef) throws {
+        (self.module, self.program, self.messages, self.function, self.entryBuilder) = (module, program, messages, function, entryBuilder)
+        func read(_ base: LLVMValueRef, _ slot: Int, _ type: LLVMTypeRef) -> LLVMValueRef {
+            var indices: [LLVMValueRef?] = [module.int64(slot)]
+            return LLVMBuildLoad2(entryBuilder, type, LLVMBuildGEP2(entryBuilder, module.i64, base, &indices, 1, ""), "")!
+        }
+        let fields = DeviceCallField.allCases.map { read(LLVMGetParam(function, 0), $0.rawValue, module.pointer) }
+        let symbols = program.symbols.indices.map { read(fields[DeviceCallField.symbols.rawValue], $0, module.i64) }
+        let emitter = FunctionEmitter(module, function, entryBuilder: entryBuilder, entryBlock: block, symbol: { name in
+            guard let number = program.symbols.firstIndex(of: name) else { throw InternalError("llvm", "the symbol \(name) is not the program's") }
+            return symbols[number]
+        }, buffer: { _ in throw InternalError("llvm", "the entry reads no buffers") })
+        var constants = 0
+        bases = try program.buffers.map { buffer in
+            switch buffer.storage {
+            case .input(let i): return read(fields[DeviceCallField.inputs.rawValue], i, module.pointer)
+            case .output(let i): return read(fields[DeviceCallField.outputs.rawValue], i, module.pointer)
+            case .arena(let offset): return module.offset(fields[DeviceCallField.arena.rawValue], module.i8, by: try emitter.scalar(offset))
+            case .constant:
+                defer { constants += 1 }
+                return read(fields[DeviceCallField.constants.rawValue], constants, module.pointer)
+            }
+        }
+        (self.fields, self.symbols, self.emitter) = (fields, symbols, emitter)
+        let phases = program.kernels.flatMap(\.phases)
+        let words = phases.map { KernelParameters($0, in: program).count }.max() ?? 0
+        parameters = emitter.stackMemory(module.i64, count: words, alignment: 8)
+        maps = emitter.stackMemory(module.i64, count: (phases.map(\.maps.count).max() ?? 0) * Self.mapSlots, alignment: 8)
+        launchRecord = emitter.stackMemory(module.i64, count: 4, alignment: 8)
+        answer = emitter.stackMemory(module.i64, count: 1, alignment: 8)
+    }
+
+    private func field(_ field: DeviceCallField) -> LLVMValueRef { fields[field.rawValue] }
+
+    private func base(_ buffer: Int) throws -> LLVMValueRef {
+        guard bases.indices.contains(buffer) else { throw InternalError("llvm", "buffer \(buffer) does not exist") }
+        return bases[buffer]
+    }
+
+    /// Calls a function of the call with the device and so on; anything but 0 ends the call.
+    private func perform(_ function: DeviceCallField, _ arguments: [LLVMValueRef]) {
+        let all = [field(.device)] + arguments
+        let status = module.call(field(function), module.functionType(module.i32, all.map { LLVMTypeOf($0) }), all)
+        let (failed, done) = (block("failed"), block("done"))
+        module.jump(if: module.compare(LLVMIntEQ, status, LLVMConstNull(module.i32)), done, else: failed)
+        module.position(at: failed)
+        LLVMBuildRet(module.builder, LLVMBuildNeg(module.builder, status, ""))
+        module.position(at: done)
+    }
+
+    // MARK: Steps
+
+    func truth(_ buffer: Int) throws -> LLVMValueRef {
+        perform(.read, [answer, try base(buffer), module.int64(1)])
+        return module.compare(LLVMIntNE, module.load(module.i8, answer, alignment: 1), LLVMConstNull(module.i8))
+    }
+
+    func copy(_ from: Int, _ to: Int) throws {
+        perform(.copy, [try base(to), try base(from), try emitter.scalar(program.buffers[from].type.byteCount)])
+    }
+
+    func launch(_ kernel: Int) throws {
+        let first = program.kernels[..<kernel].reduce(0) { $0 + $1.phases.count }
+        for (number, phase) in program.kernels[kernel].phases.enumerated() {
+            let units = try emitter.scalar(phase.units)
+            let (start, after) = (block("launch"), block("launched"))
+            module.jump(if: module.compare(LLVMIntSGT, units, module.int64(0)), start, else: after)
+            module.position(at: start)
+            try fillParameters(KernelParameters(phase, in: program))
+            for (position, map) in phase.maps.enumerated() { try fill(map, position * Self.mapSlots * 8) }
+            for (slot, value) in [module.int64(first + number), units, parameters, maps].enumerated() { write(launchRecord, slot * 8, value) }
+            perform(.launch, [launchRecord])
+            module.jump(after)
+            module.position(at: after)
+        }
+    }
+
+    private func write(_ memory: LLVMValueRef, _ byte: Int, _ value: LLVMValueRef) {
+        module.store(value, module.offset(memory, module.i8, by: module.int64(byte)), alignment: byte % 8 == 0 ? 8 : 4)
+    }
+
+    private func fillParameters(_ list: KernelParameters) throws {
+        for (slot, buffer) in list.buffers.enumerated() { write(parameters, slot * 8, try base(buffer)) }
+        for (slot, name) in list.symbols.enumerated() {
+            guard let number = program.symbols.firstIndex(of: name) else { throw InternalError("llvm", "the symbol \(name) is not the program's") }
+            write(parameters, (list.buffers.count + slot) * 8, symbols[number])
+        }
+    }
+
+    /// A kiln_tensor_map, whose axes go from the innermost on.
+    private func fill(_ map: TensorMap, _ start: Int) throws {
+        let dtype = program.buffers[map.buffer].type.dtype
+        let size = Dim.constant(dtype.byteCount)
+        func number(_ value: Int) -> LLVMValueRef { module.integer(module.i32, value) }
+        write(maps, start, module.offset(try base(map.buffer), module.i8, by: try emitter.scalar(map.offset * size)))
+        write(maps, start + 8, number(Int(dtype.rawValue)))
+        write(maps, start + 12, number(map.sizes.count))
+        for (axis, length) in map.sizes.reversed().enumerated() { write(maps, start + 16 + axis * 8, try emitter.scalar(length)) }
+        for (axis, stride) in map.strides.reversed().enumerated() { write(maps, start + 56 + axis * 8, try emitter.scalar(stride * size)) }
+        for (axis, length) in map.box.reversed().enumerated() { write(maps, start + 96 + axis * 4, number(length)) }
+        write(maps, start + 116, number(map.swizzle))
+    }
+}

@@ -1,0 +1,42 @@
+// PTX as text: the parts of one program become one image, and NVIDIA's assembler makes machine code of it where it is at hand.
+
+import Foundation
+import KilnIR
+import KilnKernels
+
+public enum PTX {
+    /// One text of several that LLVM wrote for the same target; what all of them declare is declared once.
+    static func merge(_ texts: [String]) -> String {
+        var seen: Set<Substring> = []
+        let header = [".version", ".target", ".address_size", ".extern .shared"]
+        let lines = texts.flatMap { $0.split(separator: "\n", omittingEmptySubsequences: false) }.filter { line in
+            guard !line.hasPrefix("//"), !line.isEmpty else { return false }
+            return !header.contains { line.hasPrefix($0) } || seen.insert(line).inserted
+        }
+        return lines.isEmpty ? "" : lines.joined(separator: "\n") + "\n"
+    }
+
+    /// Machine code of a text.
+    /// - Throws: `CompileError` where there is no such assembler, `InternalError` where it finds fault with the text.
+    public static func assemble(_ text: String, _ target: Target, ptxas: String) throws -> [UInt8] {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "kiln-ptxas-\(UUID().uuidString)")
+        do {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        } catch { throw CompileError("ptxas", "no folder for temporary files: \(error.localizedDescription)", fix: "Set TMPDIR to a folder that can be written.") }
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let (source, result) = (folder.appending(path: "kernels.ptx"), folder.appending(path: "kernels.cubin"))
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: ptxas)
+        process.arguments = ["-arch=\(target.processor)", source.path, "-o", result.path]
+        let output = Pipe()
+        (process.standardOutput, process.standardError) = (output, output)
+        do {
+            try Data(text.utf8).write(to: source)
+            try process.run()
+        } catch { throw CompileError("ptxas", "\(ptxas) does not start: \(error.localizedDescription)", fix: "Give the path of NVIDIA's assembler, or compile without.") }
+        let problem = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { throw InternalError("ptxas", problem.isEmpty ? "status \(process.terminationStatus)" : problem) }
+        return [UInt8](try Data(contentsOf: result))
+    }
+}

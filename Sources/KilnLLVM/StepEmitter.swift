@@ -1,0 +1,66 @@
+// A program's steps in the host's code: what entries for the CPU and for devices have in common.
+
+import CLLVM
+import KilnIR
+import KilnKernels
+
+protocol StepEmitter {
+    var module: Module { get }
+    var program: Program { get }
+    /// The texts of checks, without repetitions.
+    var messages: [String] { get }
+    var function: LLVMValueRef { get }
+    /// Lowers sizes.
+    var emitter: FunctionEmitter { get }
+
+    func launch(_ kernel: Int) throws
+    func copy(_ from: Int, _ to: Int) throws
+    /// The first element of a buffer, a bool.
+    func truth(_ buffer: Int) throws -> LLVMValueRef
+}
+
+extension StepEmitter {
+    func run(_ steps: [Step]) throws {
+        for step in steps { try run(step) }
+    }
+
+    private func run(_ step: Step) throws {
+        switch step {
+        case .launch(let number):
+            guard program.kernels.indices.contains(number) else { throw InternalError("llvm", "kernel \(number) does not exist") }
+            try launch(number)
+        case .copy(let from, let to): try copy(from, to)
+        case .check(let condition, let message): try check(condition, message)
+        case .branch(let condition, let then, let otherwise):
+            let (yes, no, after) = (block("then"), block("else"), block("after"))
+            module.jump(if: try truth(condition), yes, else: no)
+            for (block, body) in [(yes, then), (no, otherwise)] {
+                module.position(at: block)
+                try run(body)
+                module.jump(after)
+            }
+            module.position(at: after)
+        case .loop(let test, let condition, let body):
+            let (head, round, after) = (block("test"), block("round"), block("after"))
+            module.jump(head)
+            module.position(at: head)
+            try run(test)
+            module.jump(if: try truth(condition), round, else: after)
+            module.position(at: round)
+            try run(body)
+            module.jump(head)
+            module.position(at: after)
+        }
+    }
+
+    func block(_ name: String) -> LLVMBasicBlockRef { module.block(name, in: function) }
+
+    private func check(_ condition: IndexCondition, _ message: String) throws {
+        let value = emitter.emitted(try emitter.predicate([condition])).value
+        let (failed, passed) = (block("failed"), block("passed"))
+        module.jump(if: value, passed, else: failed)
+        module.position(at: failed)
+        LLVMBuildRet(module.builder, module.integer(module.i32, 1 + (messages.firstIndex(of: message) ?? 0)))
+        module.position(at: passed)
+    }
+}
