@@ -15,6 +15,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CLLD", dependencies: ["CLLVM"], linkerSettings: [.linkedLibrary("lldELF"), .linkedLibrary("lldCommon"), .linkedLibrary("z"), .linkedLibrary("zstd")]),
         .target(name: "KilnRuntime", path: "Runtime", exclude: ["emulator"], linkerSettings: [.linkedLibrary("m"), .linkedLibrary("pthread")]),
+        .target(name: "KilnEmulator", dependencies: ["KilnRuntime"], path: "Runtime/emulator", linkerSettings: [.linkedLibrary("m")]),
         .target(name: "KilnIR"),
         .target(name: "KilnOps", dependencies: ["KilnIR"]),
         .target(name: "KilnPasses", dependencies: ["KilnIR", "KilnOps"]),

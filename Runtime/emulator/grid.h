@@ -1,0 +1,229 @@
+// What the emulator's files share: a grid, the unit that runs on it, its warps and threads. Nothing here is for kernels or hosts.
+#ifndef KILN_EMULATOR_GRID_H
+#define KILN_EMULATOR_GRID_H
+
+#include "context.h"
+#include "include/kiln_emulator.h"
+
+enum {
+  WARP = 32,
+  MAX_THREADS = 1024,
+  MAX_WARPS = MAX_THREADS / WARP,
+  MAX_GROUPS = MAX_WARPS / 4,
+  MAX_SHARED = 227 * 1024,
+  MAX_FINDINGS = 100,
+  /// What is neither thread nor warp and reads or writes shared memory: the copy engine, once for each barrier that it signals,
+  /// and the matrix units of four warps, once for each four.
+  AGENTS = 64,
+  NAMED_BARRIERS = 16,
+};
+
+#if defined(__GNUC__)
+#define KILN_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#define LIKELY(condition) __builtin_expect(!!(condition), 1)
+#else
+#define KILN_PRINTF(text, first)
+#define LIKELY(condition) (condition)
+#endif
+
+typedef kiln_emulated_thread thread;
+
+/// Where a thread is.
+typedef enum waiting {
+  NOT_WAITING,
+  WAITS_FOR_WARP,
+  WAITS_FOR_TEAM,
+  WAITS_FOR_NAMED,
+  WAITS_FOR_PHASE,
+  WAITS_FOR_REGISTERS,
+  HAS_ENDED,
+} waiting;
+
+/// A copy that a thread has started.
+typedef struct copy {
+  void *to;
+  const void *from;
+  const char *line;
+  uint16_t bytes;
+  bool present, landed;
+} copy;
+
+struct kiln_emulated_thread {
+  kiln_emulator *grid;
+  struct warp *warp;
+  kiln_fiber *fiber; ///< null before the thread has begun
+  const char *line;  ///< where it waits
+  const char *what;  ///< for what
+  const void *phase; ///< which barrier of the copy engine
+  uint16_t number;
+  uint8_t lane;
+  uint8_t waits; ///< `waiting`
+  uint8_t parity;
+  uint8_t named;
+  int32_t registers;
+
+  // Copies in flight, the oldest first, and how many of them each committed group ends after.
+  copy *copies;
+  int32_t copy_count, copy_capacity;
+  int32_t *groups;
+  int32_t group_count, group_capacity;
+
+  // What the thread knows beyond its warp, see clocks.c.
+  uint32_t *row;
+  uint32_t row_generation;
+};
+
+typedef struct warp {
+  thread *threads; ///< its 32
+  int32_t number;
+  int32_t arrived;       ///< threads that wait in an operation of all
+  int32_t operation;     ///< which
+  const char *what;
+  const char *line;
+  int32_t team_arrived;  ///< the same for barriers of more than the warp
+  const char *team_line;
+  uint64_t values[WARP], results[WARP];
+  const void *pointers[3][WARP];
+  uint8_t operands[WARP];
+
+  uint32_t clock;        ///< counts what makes accesses of this warp's threads known to others
+  uint32_t synchronized; ///< all of the warp's threads know of one another's accesses up to this clock
+  uint32_t *row;
+  uint32_t row_generation;
+} warp;
+
+/// Barriers that some of the warps use.
+typedef struct named_barrier {
+  int32_t expected, arrived;
+  uint32_t lanes[MAX_WARPS];
+  uint32_t *row;
+  uint32_t unit_generation; ///< of `row`
+} named_barrier;
+
+/// A piece of device memory, guards left out.
+typedef struct allocation {
+  uintptr_t start, end;
+  void *memory;
+} allocation;
+
+typedef struct finding {
+  uint64_t key;
+  int64_t count;
+  char *text;
+  char *shown; ///< with the count
+} finding;
+
+struct kiln_emulator {
+  uint64_t random;
+  bool is_ordered; ///< seed 0: the order of numbers
+
+  // The launch
+  const kiln_kernel_info *kernel;
+  const kiln_launch *launch;
+  void (*run)(thread *, const int64_t *);
+  int64_t unit;
+  int32_t threads, warps, shared_bytes;
+
+  // The unit
+  char *shared;
+  int32_t ended;         ///< threads
+  int32_t team_arrived;
+  bool goes_front;       ///< threads that may go on come before those that wait already
+  bool is_abandoned;
+  int32_t copies_land;   ///< 0 at once, 1 as late as can be, 2 either
+  thread *current;
+  thread *ready[MAX_THREADS];
+  int32_t ready_first, ready_count;
+  kiln_fiber host;
+  kiln_fiber *fibers[MAX_THREADS];
+  int32_t fiber_count;
+  kiln_fiber *free_fibers;
+  thread all[MAX_THREADS];
+  warp all_warps[MAX_WARPS];
+  named_barrier named[NAMED_BARRIERS];
+
+  // Checks
+  struct shadow *shadow;
+  uint32_t generation;      ///< barriers of the team, over all units
+  uint32_t unit_generation; ///< at the unit's start
+  allocation *allocations;  ///< sorted
+  int32_t allocation_count, allocation_capacity;
+  int32_t hits[64];
+  finding findings[MAX_FINDINGS];
+  int64_t finding_count;
+};
+
+// findings.c -------------------------------------------------------------------------------------------------------------
+
+/// Adds a finding of the running thread, or of the launch where there is none. `kind` and the lines tell which are the same.
+void kiln_grid_find(kiln_emulator *grid, const thread *thread, const char *kind, const char *line, const char *other_line,
+                    const char *format, ...) KILN_PRINTF(6, 7);
+bool kiln_grid_same_line(const char *a, const char *b);
+
+// schedule.c -------------------------------------------------------------------------------------------------------------
+
+uint64_t kiln_grid_random(kiln_emulator *grid);
+/// An order of `count` things: the i-th is (first + i · step) % count.
+void kiln_grid_order(kiln_emulator *grid, int64_t count, int64_t *first, int64_t *step);
+/// Runs the unit until all threads have ended or none can go on.
+void kiln_grid_run_unit(kiln_emulator *grid);
+/// Lets others run until the thread is woken.
+void kiln_grid_wait(thread *thread, waiting reason, const char *what, const char *line);
+void kiln_grid_wake(thread *thread);
+/// Wakes the threads of a warp that have a bit in `lanes`.
+void kiln_grid_wake_warp(warp *warp, uint32_t lanes);
+/// Ends the unit where it stands; does not return when it is called by a running thread.
+void kiln_grid_abandon(thread *thread);
+
+// memory.c ---------------------------------------------------------------------------------------------------------------
+
+/// kiln_emu_global without the thread's side: where the address is, -1 for nowhere.
+int32_t kiln_grid_allocation(kiln_emulator *grid, uintptr_t start, int64_t bytes, const char *line);
+void kiln_grid_memory_destroy(kiln_emulator *grid);
+
+// shadow.c ---------------------------------------------------------------------------------------------------------------
+
+bool kiln_grid_shadow_create(kiln_emulator *grid);
+void kiln_grid_shadow_destroy(kiln_emulator *grid);
+/// A new unit, or the threads of the unit have all waited for one another.
+void kiln_grid_shadow_begin(kiln_emulator *grid);
+void kiln_grid_shadow_advance(kiln_emulator *grid);
+
+typedef enum access { READS, WRITES, COMBINES } access;
+
+/// Checks bounds and alignment; the offset, or -1 after a finding.
+int32_t kiln_grid_shared_offset(thread *thread, const void *address, int64_t bytes, const char *what, const char *line);
+/// Looks for races and for reads of what nobody wrote.
+void kiln_grid_shared_access(thread *thread, int32_t offset, int32_t bytes, access access, const char *line);
+/// A copy that the thread starts writes there from now on, on behalf of `column` (clocks.c), until it has landed.
+void kiln_grid_shared_fly(thread *thread, int32_t offset, int32_t bytes, int32_t column, const char *line);
+void kiln_grid_shared_land(kiln_emulator *grid, int32_t offset, int32_t bytes, int32_t column, uint32_t clock);
+
+// clocks.c ---------------------------------------------------------------------------------------------------------------
+
+/// What is known of others' accesses since the team's last barrier: a clock for each agent, then one for each thread.
+uint32_t *kiln_grid_row(uint32_t **row);
+/// Whether the thread knows of what `column` did at `clock`.
+bool kiln_grid_knows(const thread *thread, int32_t column, uint32_t clock);
+/// Adds what the thread knows and did to a row; what it does later is not in it.
+void kiln_grid_publish(thread *thread, uint32_t *row);
+/// The thread knows from now on what the row says.
+void kiln_grid_learn(thread *thread, const uint32_t *row);
+/// All threads of the warp know what each of them knows.
+void kiln_grid_synchronize_warp(warp *warp);
+
+// copies.c ---------------------------------------------------------------------------------------------------------------
+
+void kiln_grid_copies_end(thread *thread);
+
+// barriers.c -------------------------------------------------------------------------------------------------------------
+
+void kiln_grid_barriers_begin(kiln_emulator *grid);
+
+// warps.c ----------------------------------------------------------------------------------------------------------------
+
+/// Waits for all threads of the warp; true for the last of them, which then does what is to be done and calls leave.
+bool kiln_grid_join(thread *thread, int32_t operation, const char *what, const char *line);
+void kiln_grid_leave(thread *thread);
+
+#endif

@@ -1,0 +1,283 @@
+// The checks of shared memory. For each 4 bytes, or for each byte where accesses are smaller, the shadow holds the last write and
+// the reads since then, each with the clock of who did it (clocks.c). An access that does not know of an earlier one, where one of
+// both writes, is a race, whatever the order was in which they came here. In: accesses. Out: findings.
+#include "shadow.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_READS = 1 << 20 };
+
+bool kiln_grid_shadow_create(kiln_emulator *grid) {
+  shadow *shadow = calloc(1, sizeof *shadow);
+  if (shadow == NULL) return false;
+  grid->shadow = shadow;
+  shadow->cells = calloc(MAX_SHARED / 4, sizeof(cell));
+  shadow->bytes = calloc(MAX_SHARED, sizeof(cell));
+  shadow->reads = calloc(1, sizeof(earlier_read));
+  shadow->read_capacity = shadow->read_count = 1;
+  grid->shared = aligned_alloc(1024, MAX_SHARED + 1024);
+  return shadow->cells != NULL && shadow->bytes != NULL && shadow->reads != NULL && grid->shared != NULL;
+}
+
+void kiln_grid_shadow_destroy(kiln_emulator *grid) {
+  free(grid->shared);
+  if (grid->shadow == NULL) return;
+  free(grid->shadow->cells);
+  free(grid->shadow->bytes);
+  free(grid->shadow->reads);
+  free(grid->shadow);
+}
+
+void kiln_grid_shadow_advance(kiln_emulator *grid) {
+  shadow *shadow = grid->shadow;
+  shadow->read_count = 1;
+  memcpy(shadow->known_to_all, shadow->learnt, sizeof shadow->learnt);
+  if (++grid->generation < IN_FLIGHT) return;
+  // Years of barriers have passed; what was written before is taken for unwritten.
+  memset(shadow->cells, 0, MAX_SHARED / 4 * sizeof(cell));
+  memset(shadow->bytes, 0, MAX_SHARED * sizeof(cell));
+  grid->generation = grid->unit_generation = 1;
+}
+
+void kiln_grid_shadow_begin(kiln_emulator *grid) {
+  memset(grid->shadow->learnt, 0, sizeof grid->shadow->learnt);
+  kiln_grid_shadow_advance(grid);
+  grid->unit_generation = grid->generation;
+  memset(grid->shared, 0xfd, (size_t)grid->shared_bytes);
+}
+
+int32_t kiln_grid_shared_offset(thread *thread, const void *address, int64_t bytes, const char *what, const char *line) {
+  kiln_emulator *grid = thread->grid;
+  int64_t offset = (int64_t)((uintptr_t)address - (uintptr_t)grid->shared);
+  if (!LIKELY(offset >= 0 && bytes >= 0 && bytes <= grid->shared_bytes && offset <= grid->shared_bytes - bytes)) {
+    kiln_grid_find(grid, thread, "outside shared", line, NULL, "%s of %lld bytes out of bounds, at byte %lld of %d bytes of shared memory",
+                   what, (long long)bytes, (long long)offset, grid->shared_bytes);
+    return -1;
+  }
+  int64_t alignment = bytes & -bytes;
+  if (alignment > 16) alignment = 16;
+  if (!LIKELY((offset & (alignment - 1)) == 0)) {
+    kiln_grid_find(grid, thread, "shared alignment", line, NULL, "%s of %lld bytes of shared memory at byte %lld, no multiple of %lld", what,
+                   (long long)bytes, (long long)offset, (long long)alignment);
+  }
+  return (int32_t)offset;
+}
+
+/// "thread 5" or who else does things.
+static void name(const kiln_emulator *grid, int32_t column, char text[40]) {
+  (void)grid;
+  if (column >= AGENTS) {
+    snprintf(text, 40, "thread %d", column - AGENTS);
+  } else {
+    snprintf(text, 40, "%s", column < MAX_GROUPS ? "the matrix units" : "the copy engine");
+  }
+}
+
+static void find_race(const thread *thread, int32_t offset, const char *now, const char *line, const char *then, int32_t column,
+                      const char *then_line) {
+  char who[40];
+  name(thread->grid, column, who);
+  kiln_grid_find(thread->grid, thread, "race", line, then_line,
+                 "race on shared memory: %s byte %d, which %s %s%s%.200s%s, with no barrier between", now, offset, who, then,
+                 then_line != NULL ? " [" : "", then_line != NULL ? then_line : "", then_line != NULL ? "]" : "");
+}
+
+static void find_in_flight(const thread *thread, int32_t offset, const char *now, const char *line, const cell *cell) {
+  char who[40];
+  name(thread->grid, cell->writer, who);
+  kiln_grid_find(thread->grid, thread, "in flight", line, cell->write_line,
+                 "%s byte %d of shared memory, where a copy of %s%s%.200s%s is still in flight", now, offset, who,
+                 cell->write_line != NULL ? " [" : "", cell->write_line != NULL ? cell->write_line : "",
+                 cell->write_line != NULL ? "]" : "");
+}
+
+static const char *verb(access access) { return access == READS ? "reads" : access == WRITES ? "writes" : "combines into"; }
+
+/// Whether the last write is in order before the access.
+static void check_write(const thread *thread, const cell *cell, int32_t offset, access access, const char *line) {
+  const kiln_emulator *grid = thread->grid;
+  if (cell->write_generation == IN_FLIGHT) {
+    find_in_flight(thread, offset, verb(access), line, cell);
+  } else if (cell->write_generation < grid->unit_generation) {
+    if (access == WRITES) return;
+    kiln_grid_find(thread->grid, thread, "unwritten", line, NULL, "%s byte %d of shared memory, which nothing in this unit has written",
+                   verb(access), offset);
+  } else if (cell->writer >= AGENTS && cell->write_generation < grid->generation) {
+    return;
+  } else if (cell->writer < AGENTS && grid->shadow->known_to_all[cell->writer] >= cell->write_clock) {
+    return;
+  } else if (access == COMBINES && cell->is_combined) {
+    return;
+  } else if (!kiln_grid_knows(thread, cell->writer, cell->write_clock)) {
+    find_race(thread, offset, verb(access), line, cell->is_combined ? "combined into" : "wrote", cell->writer, cell->write_line);
+  }
+}
+
+/// Whether reads of one warp (or agent) are in order before an access.
+static bool knows_reads(const thread *thread, const earlier_read *read, int32_t *column) {
+  const warp *own = thread->warp;
+  int32_t other = read->warp & ~(COMBINED | WRITTEN);
+  if (other >= MAX_WARPS) {
+    *column = other - MAX_WARPS;
+    return kiln_grid_knows(thread, *column, read->clock);
+  }
+  if (other == own->number && (read->clock <= own->synchronized || read->lanes == 1u << thread->lane)) return true;
+  for (int32_t lane = 0; lane < WARP; lane++) {
+    *column = AGENTS + other * WARP + lane;
+    if ((read->lanes >> lane & 1) && !kiln_grid_knows(thread, *column, read->clock)) return false;
+  }
+  return true;
+}
+
+/// Reads do not disturb reads, nor what combines what combines; a write that came before what combines disturbs all.
+static void check_reads(const thread *thread, const cell *cell, int32_t offset, access access, const char *line) {
+  const earlier_read *read = &cell->read;
+  for (;;) {
+    int32_t column = 0;
+    int32_t kind = read->warp & (COMBINED | WRITTEN);
+    bool counts = access == WRITES || kind == WRITTEN || (kind == COMBINED) == (access == READS);
+    if (counts && !LIKELY(knows_reads(thread, read, &column))) {
+      const char *then = kind == COMBINED ? "combined into" : kind == WRITTEN ? "wrote" : "read";
+      find_race(thread, offset, verb(access), line, then, column, kind == WRITTEN ? NULL : cell->read_line);
+      return;
+    }
+    if (read->next == 0) return;
+    read = &thread->grid->shadow->reads[read->next];
+  }
+}
+
+/// Puts a read before the others of a list.
+static void push_read(shadow *shadow, earlier_read *first, earlier_read added) {
+  if (shadow->read_count == shadow->read_capacity) {
+    uint32_t capacity = shadow->read_capacity * 2 + 1024;
+    earlier_read *grown = shadow->read_capacity < MOST_READS ? realloc(shadow->reads, capacity * sizeof *grown) : NULL;
+    if (grown == NULL) return;
+    shadow->reads = grown;
+    shadow->read_capacity = capacity;
+  }
+  shadow->reads[shadow->read_count] = *first;
+  added.next = shadow->read_count++;
+  *first = added;
+}
+
+/// Another read, when those that are noted are of this generation but not by this warp at this clock.
+static void add_read(shadow *shadow, cell *cell, earlier_read added) {
+  // A later read of the same thread takes the place of an earlier one.
+  earlier_read *read = &cell->read;
+  for (;;) {
+    if (read->warp == added.warp) {
+      if (read->clock == added.clock) {
+        read->lanes |= added.lanes;
+        return;
+      }
+      read->lanes &= ~added.lanes;
+      if (read->lanes == 0) {
+        read->lanes = added.lanes;
+        read->clock = added.clock;
+        return;
+      }
+    }
+    if (read->next == 0) break;
+    read = &shadow->reads[read->next];
+  }
+  push_read(shadow, &cell->read, added);
+}
+
+/// Adds to the reads of this generation.
+static inline void note_read(kiln_emulator *grid, cell *cell, earlier_read now, const char *line) {
+  if (cell->read_generation != grid->generation) {
+    cell->read = now;
+    cell->read_generation = grid->generation;
+  } else if (cell->read.warp == now.warp && cell->read.clock == now.clock) {
+    cell->read.lanes |= now.lanes;
+  } else {
+    add_read(grid->shadow, cell, now);
+  }
+  cell->read_line = line;
+}
+
+static inline void touch(thread *thread, cell *cell, int32_t offset, access access, const char *line) {
+  kiln_emulator *grid = thread->grid;
+  const warp *warp = thread->warp;
+  bool is_own = cell->writer == AGENTS + thread->number && cell->write_generation != IN_FLIGHT && cell->write_generation >= grid->unit_generation;
+  if (!is_own) check_write(thread, cell, offset, access, line);
+  earlier_read now = {.clock = warp->clock, .lanes = 1u << thread->lane, .warp = warp->number};
+  if (access == READS && LIKELY(!cell->is_combined)) {
+    note_read(grid, cell, now, line);
+    return;
+  }
+  if (cell->read_generation == grid->generation) check_reads(thread, cell, offset, access, line);
+  if (access == READS) {
+    note_read(grid, cell, now, line);
+    return;
+  }
+  if (access == COMBINES && !cell->is_combined && cell->write_generation == grid->generation && cell->writer >= AGENTS) {
+    int32_t writer = cell->writer - AGENTS;
+    note_read(grid, cell, (earlier_read){cell->write_clock, 1u << writer % WARP, writer / WARP | WRITTEN, 0}, line);
+  }
+  cell->write_generation = grid->generation;
+  cell->write_clock = warp->clock;
+  cell->writer = (uint16_t)(AGENTS + thread->number);
+  cell->write_line = line;
+  cell->is_combined = access == COMBINES;
+  if (access == WRITES) {
+    cell->read_generation = 0;
+  } else {
+    now.warp |= COMBINED;
+    note_read(grid, cell, now, line);
+  }
+}
+
+/// Goes on by the byte.
+static void split(shadow *shadow, cell *cell) {
+  ptrdiff_t granule = cell - shadow->cells;
+  cell->is_split = true;
+  struct cell *parts = &shadow->bytes[granule * 4];
+  for (int part = 0; part < 4; part++) {
+    parts[part] = *cell;
+    parts[part].is_split = false;
+    for (uint32_t next = cell->read.next; part > 0 && next != 0; next = shadow->reads[next].next) {
+      // The list is the part's own, in the opposite order.
+      if (next == cell->read.next) parts[part].read.next = 0;
+      push_read(shadow, &parts[part].read, shadow->reads[next]);
+    }
+  }
+}
+
+void kiln_grid_shared_access(thread *thread, int32_t offset, int32_t bytes, access access, const char *line) {
+  shadow *shadow = thread->grid->shadow;
+  int32_t end = offset + bytes;
+  for (int32_t granule = offset & ~3; granule < end; granule += 4) {
+    cell *cell = &shadow->cells[granule / 4];
+    bool is_whole = granule >= offset && granule + 4 <= end;
+    if (LIKELY(is_whole && !cell->is_split)) {
+      touch(thread, cell, granule, access, line);
+      continue;
+    }
+    if (!cell->is_split) split(shadow, cell);
+    for (int32_t byte = granule > offset ? granule : offset; byte < end && byte < granule + 4; byte++) {
+      touch(thread, &shadow->bytes[byte], byte, access, line);
+    }
+    if (is_whole && access == WRITES) *cell = shadow->bytes[granule];
+  }
+}
+
+void kiln_grid_shared_fly(thread *thread, int32_t offset, int32_t bytes, int32_t column, const char *line) {
+  kiln_grid_shared_access(thread, offset, bytes, WRITES, line);
+  for (int32_t granule = offset / 4; granule * 4 < offset + bytes; granule++) {
+    cell *cell = &thread->grid->shadow->cells[granule];
+    cell->write_generation = IN_FLIGHT;
+    cell->writer = (uint16_t)column;
+  }
+}
+
+void kiln_grid_shared_land(kiln_emulator *grid, int32_t offset, int32_t bytes, int32_t column, uint32_t clock) {
+  for (int32_t granule = offset / 4; granule * 4 < offset + bytes; granule++) {
+    cell *cell = &grid->shadow->cells[granule];
+    if (cell->write_generation != IN_FLIGHT || cell->writer != column) continue;
+    cell->write_generation = grid->generation;
+    cell->write_clock = clock;
+  }
+}

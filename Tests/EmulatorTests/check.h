@@ -1,0 +1,78 @@
+// The few lines of a test framework that kernels written in C need. In: conditions, kernels. Out: a line for each that fails.
+#ifndef CHECK_H
+#define CHECK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kiln_emulator.h"
+
+extern int passed, failed;
+
+#define TEXT_OF(x) #x
+#define TEXT(x) TEXT_OF(x)
+/// Names an access.
+#define HERE __FILE__ ":" TEXT(__LINE__)
+
+/// Counts a condition; what it takes to print, where it doesn't hold, follows in brackets.
+#define COUNT_OR_PRINT(condition, print)                                                                                     \
+  do {                                                                                                                       \
+    if (condition) {                                                                                                         \
+      passed++;                                                                                                              \
+    } else {                                                                                                                 \
+      failed++;                                                                                                              \
+      printf("%s:%d: ", __FILE__, __LINE__);                                                                                 \
+      printf print;                                                                                                          \
+    }                                                                                                                        \
+  } while (0)
+
+#define EXPECT(condition) COUNT_OR_PRINT(condition, ("not true: %s\n", #condition))
+
+#define EXPECT_EQUAL(a, b)                                                                                                   \
+  do {                                                                                                                       \
+    long long left = (long long)(a), right = (long long)(b);                                                                 \
+    COUNT_OR_PRINT(left == right, ("%s is %lld, expected %s = %lld\n", #a, left, #b, right));                                \
+  } while (0)
+
+typedef kiln_emulated_thread thread;
+typedef void (*emulated_kernel)(thread *, const int64_t *);
+
+/// What launches a kernel of so many threads and bytes of shared memory with these parameters.
+int32_t launch(kiln_emulator *grid, emulated_kernel kernel, int64_t units, int32_t threads, int32_t shared, const int64_t *parameters);
+
+#define LAUNCH(grid, kernel, units, threads, shared, ...)                                                                    \
+  EXPECT_EQUAL(launch(grid, kernel, units, threads, shared, (const int64_t[]){__VA_ARGS__}), KILN_OK)
+
+/// There is no finding.
+#define EXPECT_CLEAN(grid)                                                                                                   \
+  COUNT_OR_PRINT(kiln_emulator_finding_count(grid) == 0, ("%lld findings; the first: %s\n",                                  \
+                                                          (long long)kiln_emulator_finding_count(grid),                      \
+                                                          kiln_emulator_finding(grid, 0)))
+
+/// Some finding has the text; then forgets all.
+#define EXPECT_FINDING(grid, text)                                                                                           \
+  do {                                                                                                                       \
+    const char *first = kiln_emulator_finding(grid, 0);                                                                      \
+    COUNT_OR_PRINT(has_finding(grid, text), ("no finding says \"%s\"; the first: %s\n", text, first == NULL ? "none" : first)); \
+    kiln_emulator_clear(grid);                                                                                               \
+  } while (0)
+bool has_finding(const kiln_emulator *grid, const char *text);
+
+enum { SEEDS = 12 };
+/// Runs a test on a grid for each of some seeds.
+void with_seeds(void (*test)(kiln_emulator *grid));
+
+/// Pseudorandom numbers, the same in each run.
+uint32_t number(uint32_t *state);
+/// A float of few bits, in -2...2.
+float small_number(uint32_t *state);
+
+void test_launches(void);
+void test_races(void);
+void test_warps(void);
+void test_copies(void);
+void test_matrices(void);
+
+#endif
