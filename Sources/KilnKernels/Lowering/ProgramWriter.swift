@@ -100,14 +100,7 @@ package final class ProgramWriter {
         guard let kind = Fuse.Kind(rawValue: name) else {
             throw CompileError("group", "has the unknown kind '\(name)'", at: operation.location, fix: "use the kinds that the fuse pass writes")
         }
-        switch kind {
-        case .pointwise: try lowering.pointwise()
-        case .rows: try lowering.rows()
-        case .contraction: try lowering.contraction()
-        case .scan: try lowering.scan()
-        case .scatter: try lowering.scatter()
-        case .sort: try lowering.sort()
-        }
+        try lowering.lower(kind)
         program.workspaceSize = Dim.maximum(program.workspaceSize, lowering.workspace)
         return Kernel(name: "\(program.name)_\(program.kernels.count)_\(name)", location: operation.location, phases: lowering.phases)
     }
