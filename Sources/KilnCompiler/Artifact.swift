@@ -8,8 +8,10 @@ import KilnLLVM
 public struct Artifact: Sendable {
     /// The graph after fusion.
     public let groups: Graph
-    /// The kernels as loops.
-    public let program: Program
+    /// The kernels as loops, for the options' target and then for each device.
+    public let programs: [Program]
+    /// The program for the options' target.
+    public var program: Program { programs[0] }
     /// Machine code, to be loaded or linked.
     public let code: ObjectCode
     /// Seconds that each stage took, in order.

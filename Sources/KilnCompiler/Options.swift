@@ -6,8 +6,12 @@ import KilnLLVM
 
 /// How to compile.
 public struct Options: Sendable {
-    /// The processor to compile for.
+    /// The processor to compile for: the host's, or a GPU alone.
     public var target: Target
+    /// GPUs, and emulated grids, that the code is to run on too.
+    public var devices: [Target]
+    /// The path of NVIDIA's assembler, for machine code beside the PTX.
+    public var ptxas: String?
     /// Threads that generate code side by side.
     public var threads: Int
     /// Whether the IR is verified after every pass.
@@ -15,9 +19,11 @@ public struct Options: Sendable {
     /// Receives the text after each pass, or that it changed nothing.
     public var log: (@Sendable (String) -> Void)?
 
-    public init(target: Target = HostTarget.detect(), threads: Int = 2, verifies: Bool = false,
-                log: (@Sendable (String) -> Void)? = nil) {
+    public init(target: Target = HostTarget.detect(), devices: [Target] = [], ptxas: String? = nil, threads: Int = 2,
+                verifies: Bool = false, log: (@Sendable (String) -> Void)? = nil) {
         self.target = target
+        self.devices = devices
+        self.ptxas = ptxas
         self.threads = threads
         self.verifies = verifies
         self.log = log

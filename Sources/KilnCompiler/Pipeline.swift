@@ -27,11 +27,13 @@ public enum Pipeline {
         clock.lap("passes")
         let groups = try fuse(simplified, options)
         clock.lap("fuse")
-        let program = try lower(groups, checks: checks(of: graph), options)
+        let checks = checks(of: graph)
+        let targets = [options.target] + options.devices
+        let programs = try targets.map { try lower(groups, checks: checks, for: $0, options) }
         clock.lap("lower")
-        let code = try generate(program, options)
+        let code = try generate(Array(zip(programs, targets)), options)
         clock.lap("generate")
-        return Artifact(groups: groups, program: program, code: code, timings: clock.laps)
+        return Artifact(groups: groups, programs: programs, code: code, timings: clock.laps)
     }
 
     /// Rewrites the graph without changing what it computes.
@@ -44,17 +46,23 @@ public enum Pipeline {
         try run(["fuse"], on: graph, options)
     }
 
-    /// Schedules the groups' kernels as loops, and plans memory.
-    public static func lower(_ groups: Graph, checks: [SizeCheck], _ options: Options) throws -> Program {
-        let program = try ProgramWriter.lower(groups, checks: checks, target: options.target)
+    /// Schedules the groups' kernels as loops, and plans memory, for the options' target or another.
+    public static func lower(_ groups: Graph, checks: [SizeCheck], for target: Target? = nil, _ options: Options) throws -> Program {
+        let target = target ?? options.target
+        let program = try ProgramWriter.lower(groups, checks: checks, target: target)
         if options.verifies { try program.verify() }
-        options.log?("-- after lower\n\(program)\n")
+        options.log?("-- after lower\(target.gpu.map { " for \($0.name)" } ?? "")\n\(program)\n")
         return program
     }
 
     /// Translates loops to machine code.
     public static func generate(_ program: Program, _ options: Options) throws -> ObjectCode {
-        try LLVMBackend.compile(program, target: options.target, options: .init(threads: options.threads, verifies: options.verifies))
+        try generate([(program, options.target)], options)
+    }
+
+    /// Translates the loops for several targets to one code, of which a call takes what its device runs.
+    public static func generate(_ programs: [(program: Program, target: Target)], _ options: Options) throws -> ObjectCode {
+        try LLVMBackend.compile(programs, options: .init(threads: options.threads, verifies: options.verifies, ptxas: options.ptxas))
     }
 
     /// What the ops took for granted of sizes that only a call knows.

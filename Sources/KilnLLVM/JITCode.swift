@@ -11,13 +11,15 @@ public final class JITCode: @unchecked Sendable {
     public let infoPointer: UnsafeRawPointer
 
     /// Links the objects into memory. Functions of libm and libc are this process's.
+    /// - Parameter functions: what the code calls beside, such as the emulator's functions.
     /// - Throws: `InternalError` where a symbol is missing.
-    public init(_ code: ObjectCode) throws {
+    public init(_ code: ObjectCode, functions: [(name: String, address: UnsafeRawPointer)] = []) throws {
         Machine.initializeTargets()
         var created: LLVMOrcLLJITRef?
         if let error = LLVMOrcCreateLLJIT(&created, nil) { throw InternalError("jit", error.takeMessage()) }
         guard let created else { throw InternalError("jit", "no JIT") }
         do {
+            try Self.define(functions, in: created)
             infoPointer = try Self.load(code, into: created)
         } catch {
             Self.dispose(created)
@@ -30,6 +32,20 @@ public final class JITCode: @unchecked Sendable {
 
     private static func dispose(_ jit: LLVMOrcLLJITRef) {
         if let error = LLVMOrcDisposeLLJIT(jit) { LLVMConsumeError(error) }
+    }
+
+    private static func define(_ functions: [(name: String, address: UnsafeRawPointer)], in jit: LLVMOrcLLJITRef) throws {
+        guard !functions.isEmpty else { return }
+        let flags = LLVMJITSymbolFlags(GenericFlags: UInt8(LLVMJITSymbolGenericFlagsExported.rawValue | LLVMJITSymbolGenericFlagsCallable.rawValue), TargetFlags: 0)
+        var pairs = functions.map { function in
+            LLVMOrcCSymbolMapPair(Name: LLVMOrcLLJITMangleAndIntern(jit, function.name),
+                                  Sym: LLVMJITEvaluatedSymbol(Address: UInt64(UInt(bitPattern: function.address)), Flags: flags))
+        }
+        let unit = LLVMOrcAbsoluteSymbols(&pairs, pairs.count)
+        if let error = LLVMOrcJITDylibDefine(LLVMOrcLLJITGetMainJITDylib(jit), unit) {
+            LLVMOrcDisposeMaterializationUnit(unit)
+            throw InternalError("jit", error.takeMessage())
+        }
     }
 
     private static func load(_ code: ObjectCode, into jit: LLVMOrcLLJITRef) throws -> UnsafeRawPointer {

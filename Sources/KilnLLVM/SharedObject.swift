@@ -20,7 +20,8 @@ public enum SharedObject {
             guard let data = Data(base64Encoded: text) else { throw InternalError("link", "an object of the runtime is malformed") }
             return [UInt8](data)
         }
-        let objects = code.objects + [try ExportsEmitter.object(program, target: target)] + runtime
+        let host = target.gpu == nil ? target : HostTarget.detect()
+        let objects = code.objects + [try ExportsEmitter.object(program, target: host)] + runtime
         let file = URL(fileURLWithPath: path)
         let folder = FileManager.default.temporaryDirectory.appending(path: "kiln-link-\(UUID().uuidString)")
         do {
