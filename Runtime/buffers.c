@@ -146,4 +146,5 @@ void kiln_buffer_trim(void) {
   pthread_mutex_unlock(&lock);
   destroy_all(list);
   kiln_arena_trim();
+  kiln_devices_trim();
 }

@@ -1,5 +1,5 @@
 // Programs on devices: checked and given their constants once, then found again. In: a program's table. Out: what a call needs.
-#include "devices.h"
+#include "cuda.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -50,6 +50,7 @@ static kiln_loaded **bucket_of(kiln_device *device, const kiln_program_info *pro
 }
 
 static void discard(kiln_device *device, kiln_loaded *loaded) {
+  if (device->cuda != NULL) kiln_cuda_unload(device->cuda, loaded);
   for (int64_t i = 0; i < loaded->code->constant_count; i++)
     if (loaded->constants[i] != NULL) device->operations->free(device->context, loaded->constants[i]);
   free(loaded->constants);
@@ -87,8 +88,9 @@ kiln_status kiln_device_load(kiln_device *device, const kiln_program_info *progr
     free(constants);
     return kiln_fail(KILN_OUT_OF_MEMORY, "there is no memory to load program '%s'", name_of(program));
   }
-  *loaded = (kiln_loaded){program, code, constants, NULL};
-  status = fill(device, loaded);
+  *loaded = (kiln_loaded){.program = program, .code = code, .constants = constants};
+  status = device->cuda != NULL ? kiln_cuda_load(device->cuda, loaded) : KILN_OK;
+  if (status == KILN_OK) status = fill(device, loaded);
   if (status != KILN_OK) {
     discard(device, loaded);
     return status;

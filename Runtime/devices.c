@@ -1,6 +1,6 @@
-// Devices of any kind: handles, their memory and copies, and which of a program's codes one runs. In: operations that say how
-// a device does things. Out: the functions of kiln.h, for one thread at a time on each device.
-#include "devices.h"
+// Devices of any kind: handles, their memory and copies. In: operations that say how a device does things. Out: the functions of
+// kiln.h, for one thread at a time on each device.
+#include "cuda.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,7 +12,22 @@ static kiln_device *devices; // all that were ever made
 
 void kiln_devices_after_fork(void) {
   pthread_mutex_init(&lock, NULL);
-  for (kiln_device *device = devices; device != NULL; device = device->next) pthread_mutex_init(&device->lock, NULL);
+  for (kiln_device *device = devices; device != NULL; device = device->next) {
+    pthread_mutex_init(&device->lock, NULL);
+    device->is_lost = device->cuda != NULL;
+  }
+  kiln_cuda_driver_after_fork();
+}
+
+/// A new device in the list, closed; null where there is no memory. With the list's lock held.
+static kiln_device *add_device(void) {
+  kiln_device *device = calloc(1, sizeof *device);
+  if (device == NULL) return NULL;
+  pthread_mutex_init(&device->lock, NULL);
+  device->ordinal = -1;
+  device->next = devices;
+  devices = device;
+  return device;
 }
 
 kiln_status kiln_device_fail(kiln_status status, const char *text) { return kiln_fail(status, "%s", text != NULL ? text : "?"); }
@@ -25,33 +40,80 @@ kiln_status kiln_device_create(const kiln_device_operations *operations, void *c
                      operations->read != NULL && operations->copy != NULL && operations->wait != NULL &&
                      operations->launch != NULL;
   if (!is_complete) return kiln_fail(KILN_NULL_ARGUMENT, "a device needs all operations but destroy");
-  kiln_device *device = calloc(1, sizeof *device);
-  if (device == NULL) return kiln_fail(KILN_OUT_OF_MEMORY, "there is no memory for a device");
-  snprintf(device->name, sizeof device->name, "%s", operations->name != NULL ? operations->name : "?");
-  device->architecture = operations->architecture;
-  device->flags = operations->flags;
-  device->operations = operations;
-  device->context = context;
-  device->is_open = true;
-  pthread_mutex_init(&device->lock, NULL);
   pthread_mutex_lock(&lock);
-  device->next = devices;
-  devices = device;
+  kiln_device *device = add_device();
+  if (device != NULL) {
+    snprintf(device->name, sizeof device->name, "%s", operations->name != NULL ? operations->name : "?");
+    device->architecture = operations->architecture;
+    device->flags = operations->flags;
+    device->operations = operations;
+    device->context = context;
+    device->is_open = true;
+    *device_out = device;
+  }
   pthread_mutex_unlock(&lock);
-  *device_out = device;
-  return KILN_OK;
+  return device != NULL ? KILN_OK : kiln_fail(KILN_OUT_OF_MEMORY, "there is no memory for a device");
 }
+
+// GPUs -------------------------------------------------------------------------------------------------------------------
+
+int64_t kiln_gpu_count(void) {
+  kiln_process_check();
+  const kiln_cuda_driver *driver;
+  int count;
+  kiln_cuda_driver_get(&driver, &count);
+  return count;
+}
+
+/// The GPU's handle, made where this is the first time. With the list's lock held.
+static kiln_device *handle_of(int64_t index) {
+  for (kiln_device *device = devices; device != NULL; device = device->next)
+    if (device->ordinal == index) return device;
+  kiln_device *device = add_device();
+  if (device != NULL) device->ordinal = index;
+  return device;
+}
+
+kiln_status kiln_gpu_open(int64_t index, kiln_device **device_out) {
+  kiln_process_check();
+  if (device_out == NULL) return kiln_fail(KILN_NULL_ARGUMENT, "the place for the device is null");
+  const kiln_cuda_driver *driver;
+  int count;
+  kiln_status status = kiln_cuda_driver_get(&driver, &count);
+  if (status != KILN_OK) return status;
+  if (index < 0 || index >= count)
+    return kiln_fail(KILN_OUT_OF_RANGE, "there is no GPU %" PRId64 ": the driver shows %d", index, count);
+  pthread_mutex_lock(&lock);
+  kiln_device *device = handle_of(index);
+  pthread_mutex_unlock(&lock);
+  if (device == NULL) return kiln_fail(KILN_OUT_OF_MEMORY, "there is no memory for a device");
+  pthread_mutex_lock(&device->lock);
+  if (!device->is_open) status = kiln_cuda_open(device, driver);
+  device->is_open = status == KILN_OK;
+  pthread_mutex_unlock(&device->lock);
+  *device_out = device;
+  return status;
+}
+
+// Holding ----------------------------------------------------------------------------------------------------------------
 
 kiln_status kiln_device_enter(kiln_device *device) {
   kiln_process_check();
   if (device == NULL) return kiln_fail(KILN_NULL_ARGUMENT, "the device is null");
   pthread_mutex_lock(&device->lock);
-  if (device->is_open) return KILN_OK;
-  pthread_mutex_unlock(&device->lock);
-  return kiln_fail(KILN_NO_DEVICE, "the device '%s' was closed by kiln_shutdown", device->name);
+  kiln_status status;
+  if (!device->is_open) status = kiln_fail(KILN_NO_DEVICE, "the device '%s' was closed by kiln_shutdown", device->name);
+  else if (device->is_lost)
+    status = kiln_fail(KILN_NO_DEVICE, "the device '%s' belongs to the process that this one was forked from", device->name);
+  else status = device->cuda != NULL ? kiln_cuda_enter(device->cuda, false) : KILN_OK;
+  if (status != KILN_OK) pthread_mutex_unlock(&device->lock);
+  return status;
 }
 
-void kiln_device_leave(kiln_device *device) { pthread_mutex_unlock(&device->lock); }
+void kiln_device_leave(kiln_device *device) {
+  if (device->cuda != NULL) kiln_cuda_leave(device->cuda);
+  pthread_mutex_unlock(&device->lock);
+}
 
 /// The first of the devices; those after it are never changed.
 static kiln_device *first_device(void) {
@@ -61,12 +123,43 @@ static kiln_device *first_device(void) {
   return first;
 }
 
+/// Holds the device to give things back, also where it fails all calls; false where there is nothing to give.
+static bool enter_to_free(kiln_device *device) {
+  pthread_mutex_lock(&device->lock);
+  if (device->is_open && !device->is_lost) { // what is lost is not this process's to touch
+    if (device->cuda != NULL) kiln_cuda_enter(device->cuda, true);
+    return true;
+  }
+  pthread_mutex_unlock(&device->lock);
+  return false;
+}
+
+static void close_device(kiln_device *device) {
+  kiln_device_unload(device, NULL);
+  kiln_device_free_arena(device);
+  if (device->operations->destroy != NULL) device->operations->destroy(device->context);
+  if (device->cuda != NULL) {
+    kiln_cuda_leave(device->cuda);
+    kiln_cuda_close(device->cuda);
+    device->cuda = NULL;
+  }
+}
+
 void kiln_devices_close(void) {
   for (kiln_device *device = first_device(); device != NULL; device = device->next) {
-    if (kiln_device_enter(device) != KILN_OK) continue;
-    kiln_device_unload(device, NULL);
-    if (device->operations->destroy != NULL) device->operations->destroy(device->context);
+    if (!enter_to_free(device)) continue;
+    close_device(device);
     device->is_open = false;
+    pthread_mutex_unlock(&device->lock);
+  }
+  kiln_cuda_driver_reset();
+}
+
+void kiln_devices_trim(void) {
+  for (kiln_device *device = first_device(); device != NULL; device = device->next) {
+    if (device->ordinal < 0 || kiln_device_enter(device) != KILN_OK) continue;
+    kiln_device_free_arena(device);
+    kiln_cuda_trim(device->cuda);
     kiln_device_leave(device);
   }
 }
@@ -75,65 +168,15 @@ kiln_status kiln_forget(const kiln_program_info *program) {
   kiln_process_check();
   if (program == NULL) return kiln_fail(KILN_NULL_ARGUMENT, "the program is null");
   for (kiln_device *device = first_device(); device != NULL; device = device->next) {
-    if (kiln_device_enter(device) != KILN_OK) continue;
+    if (!enter_to_free(device)) continue;
     kiln_device_unload(device, program);
     kiln_device_leave(device);
   }
   return KILN_OK;
 }
 
-// Choice -----------------------------------------------------------------------------------------------------------------
-
 const char *kiln_device_name(const kiln_device *device) { return device != NULL ? device->name : NULL; }
 int32_t kiln_device_architecture(const kiln_device *device) { return device != NULL ? device->architecture : -1; }
-
-static bool fits(const kiln_device *device, const kiln_device_program *code) {
-  if ((code->flags & KILN_DEVICE_EMULATED) != (device->flags & KILN_DEVICE_EMULATED)) return false;
-  if ((code->flags & KILN_DEVICE_SPECIFIC) == 0) return code->architecture <= device->architecture;
-  return (device->flags & KILN_DEVICE_SPECIFIC) != 0 && code->architecture == device->architecture;
-}
-
-/// Of two that fit: what is made for the device alone, then the higher architecture.
-static bool is_better(const kiln_device_program *code, const kiln_device_program *than) {
-  if (than == NULL || code->architecture != than->architecture) return than == NULL || code->architecture > than->architecture;
-  return (code->flags & KILN_DEVICE_SPECIFIC) > (than->flags & KILN_DEVICE_SPECIFIC);
-}
-
-const kiln_device_program *kiln_device_choose(const kiln_device *device, const kiln_program_info *program) {
-  const kiln_device_program *best = NULL;
-  for (int64_t i = 0; i < program->device_count; i++)
-    if (fits(device, &program->devices[i]) && is_better(&program->devices[i], best)) best = &program->devices[i];
-  return best;
-}
-
-/// Writes such as "sm_90a, sm_80 and emulated sm_80", or "the CPU alone", as far as it fits.
-static void codes_text(const kiln_program_info *program, char *buffer, size_t capacity) {
-  size_t length = 0;
-  snprintf(buffer, capacity, "the CPU alone");
-  for (int64_t i = 0; i < program->device_count && length < capacity; i++) {
-    const kiln_device_program *code = &program->devices[i];
-    int written = snprintf(buffer + length, capacity - length, "%s%ssm_%" PRId32 "%s",
-                           i == 0 ? "" : i + 1 < program->device_count ? ", " : " and ",
-                           (code->flags & KILN_DEVICE_EMULATED) != 0 ? "emulated " : "", code->architecture,
-                           (code->flags & KILN_DEVICE_SPECIFIC) != 0 ? "a" : "");
-    if (written < 0) return;
-    length += (size_t)written;
-  }
-}
-
-kiln_status kiln_device_check(const kiln_device *device, const kiln_program_info *program) {
-  if (device == NULL) return kiln_fail(KILN_NULL_ARGUMENT, "the device is null");
-  kiln_status status = kiln_check_table(program);
-  if (status != KILN_OK) return status;
-  const kiln_device_program *code = kiln_device_choose(device, program);
-  if (code != NULL) return kiln_device_check_code(program, code);
-  char codes[256];
-  codes_text(program, codes, sizeof codes);
-  return kiln_fail(KILN_NO_DEVICE, "program '%s' has no code for %s (%ssm_%" PRId32 "%s): it was compiled for %s",
-                   program->name != NULL ? program->name : "?", device->name,
-                   (device->flags & KILN_DEVICE_EMULATED) != 0 ? "emulated " : "", device->architecture,
-                   (device->flags & KILN_DEVICE_SPECIFIC) != 0 ? "a" : "", codes);
-}
 
 // Memory -----------------------------------------------------------------------------------------------------------------
 
@@ -195,4 +238,12 @@ kiln_status kiln_device_wait(kiln_device *device) {
   status = (kiln_status)device->operations->wait(device->context);
   kiln_device_leave(device);
   return status;
+}
+
+kiln_buffer_statistics kiln_device_stats(kiln_device *device) {
+  kiln_buffer_statistics now = {0};
+  if (kiln_device_enter(device) != KILN_OK) return now;
+  if (device->cuda != NULL) now = device->cuda->memory.statistics;
+  kiln_device_leave(device);
+  return now;
 }

@@ -11,10 +11,15 @@ typedef struct kiln_loaded {
   const kiln_program_info *program;
   const kiln_device_program *code;
   void **constants;
+  struct kiln_cuda_module *module; ///< its kernels on an NVIDIA GPU
+  int64_t launches;                ///< that its latest call made
+  bool is_recordable;              ///< whether calls may be recorded and replayed
   struct kiln_loaded *next; ///< of those in the same bucket
 } kiln_loaded;
 
 enum { KILN_LOADED_BUCKETS = 64 };
+
+typedef struct kiln_cuda kiln_cuda;
 
 /// A handle is never freed, so one that outlives kiln_shutdown is an error with a text and not a fault.
 struct kiln_device {
@@ -23,17 +28,25 @@ struct kiln_device {
   int32_t flags; ///< KILN_DEVICE_EMULATED, and KILN_DEVICE_SPECIFIC where code for this very architecture runs
   const kiln_device_operations *operations;
   void *context;
+  kiln_cuda *cuda;      ///< the context where it is an NVIDIA GPU, else null
+  int64_t ordinal;      ///< the GPU's number, or -1
+  int32_t shared_limit; ///< of a GPU: bytes of shared memory that a unit may have
   pthread_mutex_t lock; ///< for all below
   bool is_open;
+  bool is_lost; ///< it is the parent's of this process
+  void *arena;  ///< scratch memory, where it is kept between calls
+  int64_t arena_bytes;
   kiln_loaded *loaded[KILN_LOADED_BUCKETS];
   struct kiln_device *next; ///< of all devices ever made
 };
 
 // devices.c --------------------------------------------------------------------------------------------------------------
 
-/// Holds the device for one call; KILN_OK, or why it can't be used, and then it is not held.
+/// Holds the device for one call; or why it can't be used, and then it is not held.
 kiln_status kiln_device_enter(kiln_device *device);
 void kiln_device_leave(kiln_device *device);
+
+// device_choice.c --------------------------------------------------------------------------------------------------------
 
 /// The best of the program's codes for the device; null where none fits.
 const kiln_device_program *kiln_device_choose(const kiln_device *device, const kiln_program_info *program);
@@ -51,8 +64,16 @@ kiln_status kiln_device_check_code(const kiln_program_info *program, const kiln_
 
 // device_calls.c ---------------------------------------------------------------------------------------------------------
 
-/// kiln_device_invoke on a device that is held.
-kiln_status kiln_device_call_held(kiln_device *device, kiln_loaded *loaded, void *const *inputs, void *const *outputs,
-                                  const int64_t *symbols);
+/// Gives the kept scratch memory of a device that is held back.
+void kiln_device_free_arena(kiln_device *device);
+
+// device_run.c -----------------------------------------------------------------------------------------------------------
+
+/// Where kiln_run runs a program: a GPU, or the CPU where it is null.
+kiln_status kiln_place_of(const kiln_program_info *program, kiln_device **device_out);
+
+/// Runs a program on checked arguments that are on the host.
+kiln_status kiln_device_run(kiln_device *device, const kiln_program_info *program, const kiln_tensor *inputs,
+                            const kiln_tensor *outputs, const int64_t *symbols);
 
 #endif

@@ -135,6 +135,9 @@ void kiln_buffers_after_fork(void);
 
 /// Closes all devices.
 void kiln_devices_close(void);
+
+/// Gives the memory that GPUs keep for reuse back.
+void kiln_devices_trim(void);
 void kiln_devices_after_fork(void);
 
 #endif

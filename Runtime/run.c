@@ -1,5 +1,5 @@
 // One call of a program. In: a table and tensors. Out: the outputs' elements, and a status.
-#include "internal.h"
+#include "devices.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -111,7 +111,11 @@ static kiln_status run_checked(const kiln_program_info *program, const kiln_tens
     into->outputs[i] = outputs[i].data;
   }
   if (status == KILN_OK) status = check_overlap(into->extents, extent_count);
-  return status == KILN_OK ? enter(program, into->inputs, into->outputs, into->symbols) : status;
+  kiln_device *device = NULL;
+  if (status == KILN_OK) status = kiln_place_of(program, &device);
+  if (status != KILN_OK) return status;
+  return device != NULL ? kiln_device_run(device, program, inputs, outputs, into->symbols)
+                        : enter(program, into->inputs, into->outputs, into->symbols);
 }
 
 kiln_status kiln_run(const kiln_program_info *program, const kiln_tensor *inputs, int64_t input_count,

@@ -140,6 +140,17 @@ kiln_status kiln_shutdown(void);
 // GPUs -------------------------------------------------------------------------------------------------------------------
 // The CUDA driver is opened when it is first asked for; nothing is linked to it.
 
+/// All in bytes unless it says otherwise; capacities, that is, rounded up to the size class.
+typedef struct kiln_buffer_statistics {
+  int64_t live;        ///< in use
+  int64_t peak;        ///< the most that was in use since the last trim
+  int64_t cached;      ///< kept for reuse
+  int64_t live_count;  ///< buffers in use
+  int64_t allocations; ///< calls of kiln_buffer_allocate that gave memory
+  int64_t reuses;      ///< of these, the ones served from the cache
+  int64_t arenas;      ///< scratch memory of calls, in use or kept
+} kiln_buffer_statistics;
+
 /// A GPU, or something that stands for one. Handles stay valid until kiln_shutdown.
 typedef struct kiln_device kiln_device;
 
@@ -166,7 +177,11 @@ kiln_status kiln_device_write(kiln_device *device, void *to, const void *host, i
 kiln_status kiln_device_read(kiln_device *device, void *host, const void *from, int64_t bytes);
 kiln_status kiln_device_copy(kiln_device *device, void *to, const void *from, int64_t bytes);
 
-/// Waits until all is done, and reports what went wrong meanwhile.
+/// As kiln_buffer_stats, of the device; `arenas` is 0, as scratch memory is part of `live`. All 0 but for GPUs.
+kiln_buffer_statistics kiln_device_stats(kiln_device *device);
+
+/// Waits until all is done, and reports what went wrong meanwhile. With the environment's KILN_DEVICE_SYNCHRONOUS set, a GPU waits
+/// after each kernel, so that an error names the one that made it.
 kiln_status kiln_device_wait(kiln_device *device);
 
 /// Runs the program on memory of the device, which the caller vouches for as with kiln_invoke. Returns before it is done.
@@ -219,20 +234,9 @@ void *kiln_buffer_allocate(int64_t bytes);
 /// Gives a buffer back. It is kept, with its pages, for the next of about its size. Null is ignored.
 void kiln_buffer_free(void *buffer);
 
-/// All in bytes unless it says otherwise; capacities, that is, rounded up to the size class.
-typedef struct kiln_buffer_statistics {
-  int64_t live;        ///< in use
-  int64_t peak;        ///< the most that was in use since the last trim
-  int64_t cached;      ///< kept for reuse
-  int64_t live_count;  ///< buffers in use
-  int64_t allocations; ///< calls of kiln_buffer_allocate that gave memory
-  int64_t reuses;      ///< of these, the ones served from the cache
-  int64_t arenas;      ///< scratch memory of calls, in use or kept
-} kiln_buffer_statistics;
-
 kiln_buffer_statistics kiln_buffer_stats(void);
 
-/// Gives all memory that is kept for reuse, buffers and arenas, back to the system.
+/// Gives all memory that is kept for reuse, buffers and arenas and what GPUs keep, back to the system.
 void kiln_buffer_trim(void);
 
 #ifdef __cplusplus

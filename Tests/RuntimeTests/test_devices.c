@@ -178,7 +178,9 @@ static void test_no_code(kiln_device *emulated) {
   int64_t n = 1;
   kiln_tensor in = {x, KILN_F64, 1, &n}, out = {y, KILN_F64, 1, &n};
   const char *text = "program 'affine' was compiled for GPUs alone and can't run on the CPU";
+  EXPECT_OK(kiln_set_place(KILN_PLACE_CPU));
   EXPECT_FAILURE(kiln_run(&one, &in, 1, &out, 1), KILN_NO_DEVICE, text);
+  EXPECT_OK(kiln_set_place(KILN_PLACE_AUTOMATIC));
   EXPECT_FAILURE(kiln_invoke(&one, NULL, NULL, &n), KILN_NO_DEVICE, text);
   one.arena_size = NULL;
   EXPECT_FAILURE(kiln_peak_memory(&one, &n, &n), KILN_NO_DEVICE, "program 'affine' was compiled for GPUs alone");
