@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "grid.h"
+#include "shadow.h"
 
 uint32_t *kiln_grid_row(uint32_t **row) {
   if (*row == NULL) *row = malloc((AGENTS + MAX_THREADS) * sizeof **row);
@@ -57,6 +57,51 @@ void kiln_grid_learn(thread *thread, const uint32_t *row) {
     thread->row_generation = grid->unit_generation;
   }
   merge(grid, thread->row, row);
+  shadow *shadow = grid->shadow;
+  for (int32_t agent = 0; agent < AGENTS; agent++) {
+    if (row[agent] > shadow->learnt[agent]) shadow->learnt[agent] = row[agent];
+  }
+}
+
+/// A row for the warp's threads.
+static bool make_warp_row(warp *warp) {
+  kiln_emulator *grid = warp->threads->grid;
+  if (warp->row_generation == grid->unit_generation) return true;
+  if (kiln_grid_row(&warp->row) == NULL) return false;
+  memset(warp->row, 0, row_bytes(grid));
+  warp->row_generation = grid->unit_generation;
+  return true;
+}
+
+void kiln_grid_learn_agent(warp *warp, int32_t agent, uint32_t clock) {
+  kiln_emulator *grid = warp->threads->grid;
+  if (!make_warp_row(warp) || warp->row[agent] >= clock) return;
+  warp->row[agent] = clock;
+  for (int32_t lane = 0; lane < WARP; lane++) {
+    thread *thread = &warp->threads[lane];
+    if (thread->row_generation == grid->unit_generation && thread->row[agent] < clock) thread->row[agent] = clock;
+  }
+  if (grid->shadow->learnt[agent] < clock) grid->shadow->learnt[agent] = clock;
+}
+
+void kiln_grid_fence(thread *thread) {
+  kiln_emulator *grid = thread->grid;
+  const uint32_t *row = known(thread);
+  thread->has_fence = true;
+  thread->has_fence_row = row != NULL && kiln_grid_row(&thread->fence_row) != NULL;
+  if (thread->has_fence_row) memcpy(thread->fence_row, row, row_bytes(grid));
+  thread->fence_generation = grid->generation;
+  thread->fence_synchronized = thread->warp->synchronized;
+  thread->fence_clock = thread->warp->clock++;
+}
+
+bool kiln_grid_fence_covers(const thread *thread, int32_t column, uint32_t generation, uint32_t clock) {
+  if (!thread->has_fence) return false;
+  if (generation < thread->fence_generation) return true;
+  int32_t other = column - AGENTS;
+  if (other == thread->number) return clock <= thread->fence_clock;
+  if (other >= 0 && other / WARP == thread->warp->number && clock <= thread->fence_synchronized) return true;
+  return thread->has_fence_row && thread->fence_row[column] >= clock;
 }
 
 void kiln_grid_synchronize_warp(warp *warp) {
@@ -65,11 +110,7 @@ void kiln_grid_synchronize_warp(warp *warp) {
   for (int32_t lane = 0; lane < WARP; lane++) {
     thread *thread = &warp->threads[lane];
     if (thread->row_generation != grid->unit_generation) continue;
-    if (warp->row_generation != grid->unit_generation) {
-      if (kiln_grid_row(&warp->row) == NULL) return;
-      memset(warp->row, 0, row_bytes(grid));
-      warp->row_generation = grid->unit_generation;
-    }
+    if (!make_warp_row(warp)) return;
     merge(grid, warp->row, thread->row);
     thread->row_generation = 0;
   }

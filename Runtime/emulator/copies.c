@@ -15,8 +15,7 @@ static void land(copy *copy) {
   }
 }
 
-/// Room for one more; false without memory.
-static bool grow(void **items, int32_t count, int32_t *capacity, size_t size) {
+bool kiln_grid_grow(void **items, int32_t count, int32_t *capacity, size_t size) {
   if (count < *capacity) return true;
   int32_t wanted = *capacity * 2 + 16;
   void *grown = realloc(*items, (size_t)wanted * size);
@@ -43,12 +42,12 @@ void kiln_emu_copy(thread *thread, void *to, const void *from, int32_t bytes, bo
   } else {
     land(&started);
   }
-  if (!grow((void **)&thread->copies, thread->copy_count, &thread->copy_capacity, sizeof *thread->copies)) return;
+  if (!kiln_grid_grow((void **)&thread->copies, thread->copy_count, &thread->copy_capacity, sizeof *thread->copies)) return;
   thread->copies[thread->copy_count++] = started;
 }
 
 void kiln_emu_commit_copies(thread *thread) {
-  if (!grow((void **)&thread->groups, thread->group_count, &thread->group_capacity, sizeof *thread->groups)) return;
+  if (!kiln_grid_grow((void **)&thread->groups, thread->group_count, &thread->group_capacity, sizeof *thread->groups)) return;
   thread->groups[thread->group_count++] = thread->copy_count;
 }
 

@@ -35,6 +35,7 @@ typedef enum waiting {
   WAITS_FOR_TEAM,
   WAITS_FOR_NAMED,
   WAITS_FOR_PHASE,
+  WAITS_FOR_PRODUCTS,
   WAITS_FOR_REGISTERS,
   HAS_ENDED,
 } waiting;
@@ -54,7 +55,7 @@ struct kiln_emulated_thread {
   kiln_fiber *fiber; ///< null before the thread has begun
   const char *line;  ///< where it waits
   const char *what;  ///< for what
-  const void *phase; ///< which barrier of the copy engine
+  struct phase_barrier *phase; ///< whose
   uint16_t number;
   uint8_t lane;
   uint8_t waits; ///< `waiting`
@@ -68,9 +69,20 @@ struct kiln_emulated_thread {
   int32_t *groups;
   int32_t group_count, group_capacity;
 
-  // What the thread knows beyond its warp, see clocks.c.
+  // Tiles being stored, and products in flight: how many groups of the one were committed, how many of the other were started,
+  // have ended, and where each group of them ends.
+  int32_t tile_groups;
+  int32_t started, finished, wanted;
+  int32_t *product_groups;
+  int32_t product_group_count, product_group_capacity;
+  bool has_fenced; ///< for products
+
+  // What the thread knows beyond its warp, see clocks.c; and what it knew at its last fence before the copy engine.
   uint32_t *row;
   uint32_t row_generation;
+  uint32_t *fence_row;
+  uint32_t fence_generation, fence_clock, fence_synchronized;
+  bool has_fence, has_fence_row;
 };
 
 typedef struct warp {
@@ -99,6 +111,22 @@ typedef struct named_barrier {
   uint32_t *row;
   uint32_t unit_generation; ///< of `row`
 } named_barrier;
+
+/// A barrier of the copy engine.
+typedef struct phase_barrier {
+  int32_t offset; ///< in shared memory
+  int32_t agent;  ///< the copies that signal it
+  int32_t expected, pending, bytes;
+  uint32_t phase;
+  uint32_t clock; ///< of the agent
+  bool is_fenced;
+  uint32_t generation, write_clock; ///< of its initialisation
+  int32_t writer;
+  const char *line;
+  uint32_t *arriving, *completed;   ///< rows
+} phase_barrier;
+
+enum { MAX_PHASES = AGENTS - MAX_GROUPS };
 
 /// A piece of device memory, guards left out.
 typedef struct allocation {
@@ -141,6 +169,12 @@ struct kiln_emulator {
   thread all[MAX_THREADS];
   warp all_warps[MAX_WARPS];
   named_barrier named[NAMED_BARRIERS];
+  phase_barrier phases[MAX_PHASES];
+  int32_t phase_count;
+  struct tile *tiles; ///< in flight
+  int32_t tile_count, tile_capacity;
+  struct products *products; ///< null until there is one
+  int64_t free_registers;
 
   // Checks
   struct shadow *shadow;
@@ -175,6 +209,11 @@ void kiln_grid_wake_warp(warp *warp, uint32_t lanes);
 /// Ends the unit where it stands; does not return when it is called by a running thread.
 void kiln_grid_abandon(thread *thread);
 
+// registers.c ------------------------------------------------------------------------------------------------------------
+
+/// What each thread of a unit has at first.
+int32_t kiln_grid_registers(int32_t threads);
+
 // memory.c ---------------------------------------------------------------------------------------------------------------
 
 /// kiln_emu_global without the thread's side: where the address is, -1 for nowhere.
@@ -189,7 +228,8 @@ void kiln_grid_shadow_destroy(kiln_emulator *grid);
 void kiln_grid_shadow_begin(kiln_emulator *grid);
 void kiln_grid_shadow_advance(kiln_emulator *grid);
 
-typedef enum access { READS, WRITES, COMBINES } access;
+/// PEEKS asks whether a read would be in order, without being one.
+typedef enum access { READS, WRITES, COMBINES, PEEKS } access;
 
 /// Checks bounds and alignment; the offset, or -1 after a finding.
 int32_t kiln_grid_shared_offset(thread *thread, const void *address, int64_t bytes, const char *what, const char *line);
@@ -211,10 +251,48 @@ void kiln_grid_publish(thread *thread, uint32_t *row);
 void kiln_grid_learn(thread *thread, const uint32_t *row);
 /// All threads of the warp know what each of them knows.
 void kiln_grid_synchronize_warp(warp *warp);
+/// The threads of the warp know what the agent did until then.
+void kiln_grid_learn_agent(warp *warp, int32_t agent, uint32_t clock);
+/// Keeps what the thread knows.
+void kiln_grid_fence(thread *thread);
+/// Whether the write was known when the thread fenced last.
+bool kiln_grid_fence_covers(const thread *thread, int32_t column, uint32_t generation, uint32_t clock);
+
+/// Asks whether the copy engine and the matrix units see what was last written there, when the thread lets them read it.
+void kiln_grid_shared_check_fence(thread *thread, int32_t offset, int32_t bytes, const char *who, const char *line);
+/// Something reads there, in pieces of 16 bytes, until the same is said with -1.
+void kiln_grid_shared_busy(kiln_emulator *grid, int32_t offset, int32_t bytes, int32_t change);
+/// An agent has read there, at this clock of its.
+void kiln_grid_shared_note_agent(kiln_emulator *grid, int32_t offset, int32_t bytes, int32_t agent, uint32_t clock, const char *line);
 
 // copies.c ---------------------------------------------------------------------------------------------------------------
 
 void kiln_grid_copies_end(thread *thread);
+/// Room for one more; false without memory.
+bool kiln_grid_grow(void **items, int32_t count, int32_t *capacity, size_t size);
+
+// phases.c ---------------------------------------------------------------------------------------------------------------
+
+void kiln_grid_phases_begin(kiln_emulator *grid);
+void kiln_grid_phases_destroy(kiln_emulator *grid);
+/// The barrier at the address, or null after a finding.
+phase_barrier *kiln_grid_phase(thread *thread, const void *barrier, const char *line);
+/// Bytes that the barrier waits for have come.
+void kiln_grid_phase_receive(kiln_emulator *grid, phase_barrier *barrier, int32_t bytes);
+
+// tiles.c ----------------------------------------------------------------------------------------------------------------
+
+/// Whether the launch's maps can be; findings say why not.
+bool kiln_grid_check_maps(kiln_emulator *grid);
+/// Lands a tile on its way to shared memory; false where there is none.
+bool kiln_grid_land_tile(kiln_emulator *grid);
+void kiln_grid_tiles_end(kiln_emulator *grid);
+
+// groups.c ---------------------------------------------------------------------------------------------------------------
+
+void kiln_grid_products_begin(kiln_emulator *grid);
+void kiln_grid_products_end(kiln_emulator *grid);
+void kiln_grid_products_destroy(kiln_emulator *grid);
 
 // barriers.c -------------------------------------------------------------------------------------------------------------
 

@@ -37,21 +37,32 @@ void kiln_emulator_destroy(kiln_emulator *grid) {
   for (int32_t index = 0; index < MAX_THREADS; index++) {
     free(grid->all[index].copies);
     free(grid->all[index].groups);
+    free(grid->all[index].product_groups);
     free(grid->all[index].row);
+    free(grid->all[index].fence_row);
   }
   for (int32_t index = 0; index < MAX_WARPS; index++) free(grid->all_warps[index].row);
   for (int32_t index = 0; index < NAMED_BARRIERS; index++) free(grid->named[index].row);
+  free(grid->tiles);
+  kiln_grid_phases_destroy(grid);
+  kiln_grid_products_destroy(grid);
   kiln_grid_shadow_destroy(grid);
   kiln_grid_memory_destroy(grid);
   free(grid);
 }
 
 static void begin_unit(kiln_emulator *grid) {
+  int32_t registers = kiln_grid_registers(grid->threads);
   for (int32_t index = 0; index < grid->threads; index++) {
     thread *thread = &grid->all[index];
     thread->fiber = NULL;
     thread->line = NULL;
+    thread->phase = NULL;
     thread->copy_count = thread->group_count = 0;
+    thread->tile_groups = 0;
+    thread->started = thread->finished = thread->product_group_count = 0;
+    thread->has_fenced = thread->has_fence = false;
+    thread->registers = registers;
   }
   for (int32_t index = 0; index < grid->warps; index++) {
     warp *warp = &grid->all_warps[index];
@@ -60,7 +71,10 @@ static void begin_unit(kiln_emulator *grid) {
     warp->synchronized = 0;
   }
   grid->copies_land = grid->is_ordered ? 1 : (int32_t)(kiln_grid_random(grid) % 3);
+  grid->free_registers = 0;
   kiln_grid_barriers_begin(grid);
+  kiln_grid_phases_begin(grid);
+  kiln_grid_products_begin(grid);
   kiln_grid_shadow_begin(grid);
 }
 
@@ -82,15 +96,18 @@ int32_t kiln_emulator_launch(kiln_emulator *grid, const kiln_kernel_info *kernel
   grid->threads = kernel->threads;
   grid->warps = kernel->threads / WARP;
   grid->shared_bytes = kernel->shared_bytes;
+  bool is_possible = kiln_grid_check_maps(grid);
   int64_t first, step;
   kiln_grid_order(grid, launch->units, &first, &step);
-  for (int64_t index = 0; index < launch->units; index++) {
+  for (int64_t index = 0; is_possible && index < launch->units; index++) {
     grid->unit = (first + index * step) % launch->units;
     begin_unit(grid);
     kiln_grid_run_unit(grid);
+    kiln_grid_products_end(grid);
+    kiln_grid_tiles_end(grid);
   }
   grid->kernel = NULL;
   grid->launch = NULL;
   grid->unit = -1;
-  return KILN_OK;
+  return is_possible ? KILN_OK : KILN_OUT_OF_RANGE;
 }

@@ -46,6 +46,9 @@ static void make_ready(thread *thread) {
 }
 
 static thread *next_ready(kiln_emulator *grid) {
+  // Tiles land now and then; as late as can be is when nobody else can go on.
+  if (grid->tile_count > 0 && grid->copies_land == 2 && kiln_grid_random(grid) % 8 == 0) kiln_grid_land_tile(grid);
+  while (grid->ready_count == 0 && !grid->is_abandoned && kiln_grid_land_tile(grid)) {}
   if (grid->ready_count == 0 || grid->is_abandoned) return NULL;
   thread *next = grid->ready[grid->ready_first];
   grid->ready_first = (grid->ready_first + 1) % MAX_THREADS;
@@ -142,7 +145,7 @@ static void describe_threads(const kiln_emulator *grid, char *text, size_t capac
       const thread *other = &grid->all[end];
       if (other->waits != first->waits) break;
       if (first->waits == HAS_ENDED) continue;
-      if (other->what != first->what || !kiln_grid_same_line(other->line, first->line)) break;
+      if (other->what != first->what || other->phase != first->phase || !kiln_grid_same_line(other->line, first->line)) break;
     }
     if (parts++ == 8) {
       snprintf(text + used, capacity - used, "; …");
@@ -162,6 +165,10 @@ static void describe_threads(const kiln_emulator *grid, char *text, size_t capac
                          line != NULL ? " [" : "", line != NULL ? line : "", line != NULL ? "]" : "");
     }
     used += (size_t)written;
+    if (first->waits != WAITS_FOR_PHASE || used + 1 >= capacity) continue;
+    const phase_barrier *phase = first->phase;
+    used += (size_t)snprintf(text + used, capacity - used, " (at byte %d, where %d arrivals and %d bytes are missing)", phase->offset,
+                             phase->pending, phase->bytes);
   }
 }
 

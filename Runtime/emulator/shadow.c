@@ -15,10 +15,11 @@ bool kiln_grid_shadow_create(kiln_emulator *grid) {
   grid->shadow = shadow;
   shadow->cells = calloc(MAX_SHARED / 4, sizeof(cell));
   shadow->bytes = calloc(MAX_SHARED, sizeof(cell));
+  shadow->busy = calloc(MAX_SHARED / 16 + 1, sizeof *shadow->busy);
   shadow->reads = calloc(1, sizeof(earlier_read));
   shadow->read_capacity = shadow->read_count = 1;
   grid->shared = aligned_alloc(1024, MAX_SHARED + 1024);
-  return shadow->cells != NULL && shadow->bytes != NULL && shadow->reads != NULL && grid->shared != NULL;
+  return shadow->cells != NULL && shadow->bytes != NULL && shadow->busy != NULL && shadow->reads != NULL && grid->shared != NULL;
 }
 
 void kiln_grid_shadow_destroy(kiln_emulator *grid) {
@@ -26,6 +27,7 @@ void kiln_grid_shadow_destroy(kiln_emulator *grid) {
   if (grid->shadow == NULL) return;
   free(grid->shadow->cells);
   free(grid->shadow->bytes);
+  free(grid->shadow->busy);
   free(grid->shadow->reads);
   free(grid->shadow);
 }
@@ -43,6 +45,8 @@ void kiln_grid_shadow_advance(kiln_emulator *grid) {
 
 void kiln_grid_shadow_begin(kiln_emulator *grid) {
   memset(grid->shadow->learnt, 0, sizeof grid->shadow->learnt);
+  if (grid->shadow->busy_count != 0) memset(grid->shadow->busy, 0, (MAX_SHARED / 16 + 1) * sizeof *grid->shadow->busy);
+  grid->shadow->busy_count = 0;
   kiln_grid_shadow_advance(grid);
   grid->unit_generation = grid->generation;
   memset(grid->shared, 0xfd, (size_t)grid->shared_bytes);
@@ -65,9 +69,7 @@ int32_t kiln_grid_shared_offset(thread *thread, const void *address, int64_t byt
   return (int32_t)offset;
 }
 
-/// "thread 5" or who else does things.
-static void name(const kiln_emulator *grid, int32_t column, char text[40]) {
-  (void)grid;
+void kiln_grid_name(int32_t column, char text[40]) {
   if (column >= AGENTS) {
     snprintf(text, 40, "thread %d", column - AGENTS);
   } else {
@@ -78,7 +80,7 @@ static void name(const kiln_emulator *grid, int32_t column, char text[40]) {
 static void find_race(const thread *thread, int32_t offset, const char *now, const char *line, const char *then, int32_t column,
                       const char *then_line) {
   char who[40];
-  name(thread->grid, column, who);
+  kiln_grid_name(column, who);
   kiln_grid_find(thread->grid, thread, "race", line, then_line,
                  "race on shared memory: %s byte %d, which %s %s%s%.200s%s, with no barrier between", now, offset, who, then,
                  then_line != NULL ? " [" : "", then_line != NULL ? then_line : "", then_line != NULL ? "]" : "");
@@ -86,14 +88,16 @@ static void find_race(const thread *thread, int32_t offset, const char *now, con
 
 static void find_in_flight(const thread *thread, int32_t offset, const char *now, const char *line, const cell *cell) {
   char who[40];
-  name(thread->grid, cell->writer, who);
+  kiln_grid_name(cell->writer, who);
   kiln_grid_find(thread->grid, thread, "in flight", line, cell->write_line,
                  "%s byte %d of shared memory, where a copy of %s%s%.200s%s is still in flight", now, offset, who,
                  cell->write_line != NULL ? " [" : "", cell->write_line != NULL ? cell->write_line : "",
                  cell->write_line != NULL ? "]" : "");
 }
 
-static const char *verb(access access) { return access == READS ? "reads" : access == WRITES ? "writes" : "combines into"; }
+static const char *verb(access access) {
+  return access == READS ? "reads" : access == WRITES ? "writes" : access == COMBINES ? "combines into" : "uses";
+}
 
 /// Whether the last write is in order before the access.
 static void check_write(const thread *thread, const cell *cell, int32_t offset, access access, const char *line) {
@@ -185,8 +189,7 @@ static void add_read(shadow *shadow, cell *cell, earlier_read added) {
   push_read(shadow, &cell->read, added);
 }
 
-/// Adds to the reads of this generation.
-static inline void note_read(kiln_emulator *grid, cell *cell, earlier_read now, const char *line) {
+void kiln_grid_note_read(kiln_emulator *grid, cell *cell, earlier_read now, const char *line) {
   if (cell->read_generation != grid->generation) {
     cell->read = now;
     cell->read_generation = grid->generation;
@@ -203,19 +206,20 @@ static inline void touch(thread *thread, cell *cell, int32_t offset, access acce
   const warp *warp = thread->warp;
   bool is_own = cell->writer == AGENTS + thread->number && cell->write_generation != IN_FLIGHT && cell->write_generation >= grid->unit_generation;
   if (!is_own) check_write(thread, cell, offset, access, line);
+  if (access == PEEKS) return;
   earlier_read now = {.clock = warp->clock, .lanes = 1u << thread->lane, .warp = warp->number};
   if (access == READS && LIKELY(!cell->is_combined)) {
-    note_read(grid, cell, now, line);
+    kiln_grid_note_read(grid, cell, now, line);
     return;
   }
   if (cell->read_generation == grid->generation) check_reads(thread, cell, offset, access, line);
   if (access == READS) {
-    note_read(grid, cell, now, line);
+    kiln_grid_note_read(grid, cell, now, line);
     return;
   }
   if (access == COMBINES && !cell->is_combined && cell->write_generation == grid->generation && cell->writer >= AGENTS) {
     int32_t writer = cell->writer - AGENTS;
-    note_read(grid, cell, (earlier_read){cell->write_clock, 1u << writer % WARP, writer / WARP | WRITTEN, 0}, line);
+    kiln_grid_note_read(grid, cell, (earlier_read){cell->write_clock, 1u << writer % WARP, writer / WARP | WRITTEN, 0}, line);
   }
   cell->write_generation = grid->generation;
   cell->write_clock = warp->clock;
@@ -226,7 +230,16 @@ static inline void touch(thread *thread, cell *cell, int32_t offset, access acce
     cell->read_generation = 0;
   } else {
     now.warp |= COMBINED;
-    note_read(grid, cell, now, line);
+    kiln_grid_note_read(grid, cell, now, line);
+  }
+}
+
+static void check_busy(thread *thread, int32_t offset, int32_t bytes, access access, const char *line) {
+  for (int32_t piece = offset / 16; piece * 16 < offset + bytes; piece++) {
+    if (thread->grid->shadow->busy[piece] == 0) continue;
+    kiln_grid_find(thread->grid, thread, "busy", line, NULL,
+                   "%s byte %d of shared memory, which a product or a tile's store in flight still reads", verb(access), piece * 16);
+    return;
   }
 }
 
@@ -249,6 +262,7 @@ static void split(shadow *shadow, cell *cell) {
 void kiln_grid_shared_access(thread *thread, int32_t offset, int32_t bytes, access access, const char *line) {
   shadow *shadow = thread->grid->shadow;
   int32_t end = offset + bytes;
+  if (shadow->busy_count != 0 && (access == WRITES || access == COMBINES)) check_busy(thread, offset, bytes, access, line);
   for (int32_t granule = offset & ~3; granule < end; granule += 4) {
     cell *cell = &shadow->cells[granule / 4];
     bool is_whole = granule >= offset && granule + 4 <= end;
@@ -261,23 +275,5 @@ void kiln_grid_shared_access(thread *thread, int32_t offset, int32_t bytes, acce
       touch(thread, &shadow->bytes[byte], byte, access, line);
     }
     if (is_whole && access == WRITES) *cell = shadow->bytes[granule];
-  }
-}
-
-void kiln_grid_shared_fly(thread *thread, int32_t offset, int32_t bytes, int32_t column, const char *line) {
-  kiln_grid_shared_access(thread, offset, bytes, WRITES, line);
-  for (int32_t granule = offset / 4; granule * 4 < offset + bytes; granule++) {
-    cell *cell = &thread->grid->shadow->cells[granule];
-    cell->write_generation = IN_FLIGHT;
-    cell->writer = (uint16_t)column;
-  }
-}
-
-void kiln_grid_shared_land(kiln_emulator *grid, int32_t offset, int32_t bytes, int32_t column, uint32_t clock) {
-  for (int32_t granule = offset / 4; granule * 4 < offset + bytes; granule++) {
-    cell *cell = &grid->shadow->cells[granule];
-    if (cell->write_generation != IN_FLIGHT || cell->writer != column) continue;
-    cell->write_generation = grid->generation;
-    cell->write_clock = clock;
   }
 }

@@ -30,8 +30,15 @@ typedef struct shadow {
   cell *bytes; ///< of those that are split
   earlier_read *reads;
   uint32_t read_count, read_capacity;
+  uint16_t *busy; ///< how many read each 16 bytes, outside of the threads' order
+  int32_t busy_count;
   /// The latest clock of each agent that any thread knows, and those that all knew at the team's last barrier.
   uint32_t learnt[AGENTS], known_to_all[AGENTS];
 } shadow;
+
+/// "thread 5" or who else a column stands for.
+void kiln_grid_name(int32_t column, char text[40]);
+/// Adds to the reads of this generation.
+void kiln_grid_note_read(kiln_emulator *grid, cell *cell, earlier_read now, const char *line);
 
 #endif

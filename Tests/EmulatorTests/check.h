@@ -45,6 +45,12 @@ int32_t launch(kiln_emulator *grid, emulated_kernel kernel, int64_t units, int32
 #define LAUNCH(grid, kernel, units, threads, shared, ...)                                                                    \
   EXPECT_EQUAL(launch(grid, kernel, units, threads, shared, (const int64_t[]){__VA_ARGS__}), KILN_OK)
 
+/// The same with tensor maps.
+int32_t launch_maps(kiln_emulator *grid, emulated_kernel kernel, int64_t units, int32_t threads, int32_t shared, const int64_t *parameters,
+                    int32_t map_count, const kiln_tensor_map *maps);
+#define LAUNCH_MAPS(grid, kernel, units, threads, shared, map_count, maps, ...)                                              \
+  EXPECT_EQUAL(launch_maps(grid, kernel, units, threads, shared, (const int64_t[]){__VA_ARGS__}, map_count, maps), KILN_OK)
+
 /// There is no finding.
 #define EXPECT_CLEAN(grid)                                                                                                   \
   COUNT_OR_PRINT(kiln_emulator_finding_count(grid) == 0, ("%lld findings; the first: %s\n",                                  \
@@ -69,10 +75,18 @@ uint32_t number(uint32_t *state);
 /// A float of few bits, in -2...2.
 float small_number(uint32_t *state);
 
+/// Writes an element of a MatrixKind, and a value that all kinds hold exactly (integers as eighths): -1, -0.75, … 1, for u8 none below 0.
+void encode(int32_t kind, float value, unsigned char *to);
+float value_of(int32_t kind, uint32_t *state);
+
 void test_launches(void);
 void test_races(void);
 void test_warps(void);
 void test_copies(void);
 void test_matrices(void);
+void test_phases(void);
+void test_tiles(void);
+void test_groups(void);
+void test_pipelines(void);
 
 #endif

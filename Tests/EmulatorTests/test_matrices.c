@@ -32,7 +32,7 @@ void encode(int32_t kind, float value, unsigned char *to) {
 }
 
 /// Values that all kinds hold exactly: -1, -0.75, … 1 by quarters; for u8 none below 0.
-static float value_of(int32_t kind, uint32_t *state) {
+float value_of(int32_t kind, uint32_t *state) {
   float value = (float)((int32_t)(number(state) % 9) - 4) / 4;
   return kind == KIND_U8 && value < 0 ? -value : value;
 }
