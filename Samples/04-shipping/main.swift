@@ -11,7 +11,8 @@ model.eval()
 
 let graph = try compile(name: "digits", input: TensorSpec("images", .f32, ["batch", 1, 8, 8]), output: "scores") { model($0) }
 try FileSystem.write(Array(graph.description.utf8), to: folder + "/digits.kiln")
-try graph.writeLibrary(to: folder + "/libdigits.so", header: folder + "/digits.h")
+// One library for all: where there is no GPU of these, it runs on the processor.
+try graph.writeLibrary(to: folder + "/libdigits.so", header: folder + "/digits.h", gpus: [.sm80, .sm90a])
 
 let (_, test) = try Digits.load(CommandLine.arguments[1])
 let images = try test.images.literal()

@@ -30,6 +30,53 @@ struct TargetArguments: ParsableArguments {
         }
         return Options(target: processor, verifies: verify)
     }
+
+    /// The same for a device on which a model is to run.
+    func options(for device: Device) throws -> Options {
+        if device == .cpu { return try options() }
+        guard target == "host" else {
+            throw CompileError("--target", "'\(target)' is a processor, and the model is to run on \(device)", fix: "leave --target out")
+        }
+        var options = try device.options()
+        options.verifies = verify
+        return options
+    }
+}
+
+/// Which GPUs a library has code for.
+struct GPUArguments: ParsableArguments {
+    @Option(help: ArgumentHelp("GPUs to add code for, separated by commas: \(GPU.all.map(\.name).joined(separator: ", ")). "
+                + "Machine code comes beside PTX where ptxas is on the path.", valueName: "a,b"))
+    var gpu: String?
+
+    func gpus() throws -> [GPU] { try (gpu ?? "").split(separator: ",").map { try Self.named(String($0)) } }
+
+    static func named(_ name: String) throws -> GPU {
+        guard let gpu = GPU(name: name) else {
+            throw CompileError("--gpu", "there is no GPU '\(name)'", fix: "choose from \(GPU.all.map(\.name).joined(separator: ", "))")
+        }
+        return gpu
+    }
+}
+
+/// Where a model runs.
+struct DeviceArguments: ParsableArguments {
+    @Option(help: ArgumentHelp("Where to run: cpu, gpu, gpu:1 for another one, or emulated or emulated:sm_90a for a grid on the processor.",
+                               valueName: "device"))
+    var device = "cpu"
+
+    func chosen() throws -> Device {
+        let parts = device.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        switch (parts[0], parts.dropFirst().first) {
+        case ("cpu", nil): return .cpu
+        case ("gpu", nil): return .gpu
+        case ("gpu", let number?): if let index = Int(number), index >= 0 { return .gpu(index) }
+        case ("emulated", nil): return .emulatedGPU
+        case ("emulated", let name?): return .emulatedGPU(try GPUArguments.named(name))
+        default: break
+        }
+        throw CompileError("--device", "there is no device '\(device)'", fix: "choose from cpu, gpu, gpu:1, emulated, emulated:sm_90a")
+    }
 }
 
 /// How many threads a call uses.
@@ -69,16 +116,26 @@ struct DataArguments: ParsableArguments {
 
 /// A stage of compilation that can be printed.
 enum Stage: String, CaseIterable, ExpressibleByArgument {
-    case graph, groups, loops, llvm, asm
+    case graph, groups, loops, llvm, asm, ptx
 }
 
 /// What to print of a model.
 struct StageArguments: ParsableArguments {
-    @Option(help: ArgumentHelp("The stage to print: graph, groups, loops, llvm or asm.", valueName: "stage"))
+    @Option(help: ArgumentHelp("The stage to print: graph, groups, loops, llvm, asm or ptx.", valueName: "stage"))
     var stage: Stage
 
     @Option(help: "Only the kernel of this name, as the stage `loops` has it.")
     var kernel: String?
+
+    @Option(help: "Print what is made for a GPU: \(GPU.all.map(\.name).joined(separator: ", ")); sm_80 for the stage ptx if left out.")
+    var gpu: String?
+
+    /// The GPU whose stages are printed; nil for the processor's.
+    func chosenGPU() throws -> GPU? {
+        guard let gpu else { return stage == .ptx ? .sm80 : nil }
+        if stage == .asm { throw CompileError("--stage asm", "a GPU's machine code is not printed", fix: "print --stage ptx") }
+        return try GPUArguments.named(gpu)
+    }
 }
 
 /// The passes to run.

@@ -14,18 +14,20 @@ struct BenchCommand: ParsableCommand {
     @OptionGroup var measure: MeasureArguments
     @OptionGroup var threads: ThreadArguments
     @OptionGroup var target: TargetArguments
+    @OptionGroup var device: DeviceArguments
 
     func run() throws {
-        let options = try target.options()
+        let place = try device.chosen()
+        let options = try target.options(for: place)
         try threads.apply()
         let graph = try model.load()
         let types = try sizedTypes(of: graph)
         let clock = ContinuousClock()
         let start = clock.now
-        let function = try CompiledGraph(graph, options: options)
+        let function = try CompiledGraph(graph, device: place, options: options)
         let compileSeconds = (clock.now - start).seconds
-        let samples = try times(function.executable, types)
-        report(graph.name, samples, compileSeconds)
+        let samples = try times(function, types)
+        report(graph.name, place, samples, compileSeconds)
     }
 
     /// The inputs' types with the sizes that the command line gives.
@@ -48,7 +50,7 @@ struct BenchCommand: ParsableCommand {
     }
 
     /// The seconds of each call, in order of size.
-    private func times(_ executable: Executable, _ types: [(dtype: DType, shape: [Int])]) throws -> [Double] {
+    private func times(_ function: CompiledGraph, _ types: [(dtype: DType, shape: [Int])]) throws -> [Double] {
         var generator = SplitMix64(state: 1)
         let inputs = try types.map { type in
             var count = 1
@@ -59,26 +61,32 @@ struct BenchCommand: ParsableCommand {
             let values = (0..<count).map { _ in Scalar.real(Double(generator.next() >> 11) / 0x1p53).converted(to: type.dtype) }
             return try Literal(type.dtype, type.shape, scalars: values).bytes.withUnsafeBytes { try DeviceBuffer(copying: $0) }
         }
+        let executable = function.executable, accelerator = function.accelerator
         let symbols = try executable.bind(types)
+        let placed = try inputs.map { try $0.on(accelerator) }
+        func call() throws {
+            _ = try executable.run(placed, symbols: symbols, on: accelerator)
+            try accelerator?.wait()
+        }
         let clock = ContinuousClock()
         let end = clock.now + .seconds(measure.seconds)
-        for _ in 0..<3 { _ = try executable.run(inputs, symbols: symbols) }
+        for _ in 0..<3 { try call() }
         var samples: [Double] = []
         repeat {
             let start = clock.now
-            _ = try executable.run(inputs, symbols: symbols)
+            try call()
             samples.append((clock.now - start).seconds)
         } while clock.now < end && samples.count < 1_000_000
         return samples.sorted()
     }
 
-    private func report(_ name: String, _ samples: [Double], _ compileSeconds: Double) {
+    private func report(_ name: String, _ device: Device, _ samples: [Double], _ compileSeconds: Double) {
         let median = samples[samples.count / 2] * 1e3, least = samples[0] * 1e3
         if measure.json {
-            print("{\"model\":\(JSONText.quoted(name)),\"ms\":\(median),\"min_ms\":\(least),\"calls\":\(samples.count),\"threads\":\(Threads.count),"
+            print("{\"model\":\(JSONText.quoted(name)),\"ms\":\(median),\"min_ms\":\(least),\"calls\":\(samples.count),\"threads\":\(Threads.count),\"device\":\"\(device)\","
                 + "\"compile_s\":\(compileSeconds)}")
         } else {
-            print("\(name): median \(median) ms, least \(least) ms of \(samples.count) calls on \(Threads.count) threads; compiled in \(compileSeconds) s")
+            print("\(name): median \(median) ms, least \(least) ms of \(samples.count) calls on \(device == .cpu ? "\(Threads.count) threads" : "\(device)"); compiled in \(compileSeconds) s")
         }
     }
 }

@@ -9,14 +9,15 @@ import KilnLLVM
 struct InspectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect", abstract: "Prints a model at one stage of compilation.",
-        discussion: "Example: kiln inspect digits.kiln --stage loops")
+        discussion: "Examples: kiln inspect digits.kiln --stage loops; kiln inspect digits.kiln --stage ptx --gpu sm_90a")
 
     @OptionGroup var model: ModelArguments
     @OptionGroup var stage: StageArguments
     @OptionGroup var target: TargetArguments
 
     func run() throws {
-        let options = try target.options()
+        var options = try target.options()
+        if let gpu = try stage.chosenGPU() { options.target = Target(gpu) }
         let graph = try model.load()
         if stage.stage == .graph { return print(graph, terminator: "") }
         let groups = try Pipeline.fuse(Pipeline.simplify(graph, options), options)
@@ -28,7 +29,7 @@ struct InspectCommand: ParsableCommand {
         case .groups: if let kernel { print(groups.groupRegions[kernel], terminator: "") }
         case .loops: print(kernel.map { program.kernels[$0].description(in: program) } ?? program.description, terminator: "")
         case .llvm: try printEach(kernel, program) { try LLVMBackend.llvmText(program, kernel: $0, target: options.target) }
-        case .asm: try printEach(kernel, program) { try LLVMBackend.assembly(program, kernel: $0, target: options.target) }
+        case .asm, .ptx: try printEach(kernel, program) { try LLVMBackend.assembly(program, kernel: $0, target: options.target) }
         }
     }
 

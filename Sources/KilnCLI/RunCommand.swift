@@ -13,13 +13,15 @@ struct RunCommand: ParsableCommand {
     @OptionGroup var data: DataArguments
     @OptionGroup var threads: ThreadArguments
     @OptionGroup var target: TargetArguments
+    @OptionGroup var device: DeviceArguments
 
     func run() throws {
-        let options = try target.options()
+        let place = try device.chosen()
+        let options = try target.options(for: place)
         try threads.apply()
         let graph = try model.load()
         let inputs = try arguments(of: graph)
-        let results = try data.interpret ? Interpreter.run(graph, inputs: inputs) : CompiledGraph(graph, options: options).run(inputs)
+        let results = try data.interpret ? Interpreter.run(graph, inputs: inputs) : CompiledGraph(graph, device: place, options: options).run(inputs)
         let outputs = zip(graph.outputs, results).map { (name: $0.name, value: $1) }
         if let path = data.outputs { return try NPZ.write(outputs, to: path) }
         for (name, value) in outputs { print("\(name): \(Tensor(value))") }

@@ -1,61 +1,74 @@
-// Memory for a tensor's elements: a size comes in, a 64-byte aligned block goes out that is given back when nobody holds it.
+// Memory for a tensor's elements: a size comes in, an aligned block of the host's or of a device goes out that is given back when
+// nobody holds it.
 import KilnRuntime
 
-/// A block of memory, 64-byte aligned, contents undefined until written.
+/// A block of memory, contents undefined until written: the host's, 64-byte aligned, or a device's.
 ///
 /// Buffers are written once, by who makes them, and only read afterwards; that is why they may be shared between threads.
 public final class DeviceBuffer: @unchecked Sendable {
+    /// The address, on the device.
     public let pointer: UnsafeMutableRawPointer
     public let byteCount: Int
+    /// Whose memory it is; nil for the host's.
+    public let accelerator: Accelerator?
 
     /// Throws where there is no memory.
-    public init(byteCount: Int) throws {
-        guard byteCount >= 0, let memory = kiln_buffer_allocate(Int64(byteCount)) else {
-            throw RuntimeError(KILN_OUT_OF_MEMORY, message: "a buffer of \(byteCount) bytes")
-        }
-        pointer = memory
+    public init(byteCount: Int, on accelerator: Accelerator? = nil) throws {
         self.byteCount = byteCount
+        self.accelerator = accelerator
+        if let accelerator {
+            var memory: UnsafeMutableRawPointer?
+            try RuntimeError.check(kiln_device_allocate(accelerator.handle, Int64(byteCount), &memory))
+            guard let memory else { throw RuntimeError(KILN_OUT_OF_MEMORY, message: "a buffer of \(byteCount) bytes on \(accelerator.name)") }
+            pointer = memory
+        } else {
+            guard byteCount >= 0, let memory = kiln_buffer_allocate(Int64(byteCount)) else {
+                throw RuntimeError(KILN_OUT_OF_MEMORY, message: "a buffer of \(byteCount) bytes")
+            }
+            pointer = memory
+        }
     }
 
-    deinit { kiln_buffer_free(pointer) }
-
-    /// A buffer with a copy of the given bytes.
-    public convenience init(copying bytes: UnsafeRawBufferPointer) throws {
-        try self.init(byteCount: bytes.count)
-        if let source = bytes.baseAddress { pointer.copyMemory(from: source, byteCount: bytes.count) }
+    deinit {
+        // What is queued on the device and uses the memory comes before whatever gets it next.
+        if let accelerator { _ = kiln_device_free(accelerator.handle, pointer) } else { kiln_buffer_free(pointer) }
     }
 
-    public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: pointer, count: byteCount) }
-    public var mutableBytes: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(start: pointer, count: byteCount) }
-}
-
-/// What buffers take, in bytes.
-public struct MemoryStatistics: Sendable {
-    /// In use by tensors.
-    public let live: Int
-    /// The most that was in use since the last trim.
-    public let peak: Int
-    /// Kept for reuse.
-    public let cached: Int
-    /// How many buffers are in use.
-    public let liveCount: Int
-    /// Scratch memory of calls, in use or kept.
-    public let arenas: Int
-
-    public static var current: MemoryStatistics {
-        let stats = kiln_buffer_stats()
-        return MemoryStatistics(live: Int(stats.live), peak: Int(stats.peak), cached: Int(stats.cached),
-                                liveCount: Int(stats.live_count), arenas: Int(stats.arenas))
+    /// A buffer with a copy of the given bytes of the host's.
+    public convenience init(copying bytes: UnsafeRawBufferPointer, on accelerator: Accelerator? = nil) throws {
+        try self.init(byteCount: bytes.count, on: accelerator)
+        guard let source = bytes.baseAddress, bytes.count > 0 else { return }
+        if let accelerator {
+            try RuntimeError.check(kiln_device_write(accelerator.handle, pointer, source, Int64(bytes.count)))
+        } else { pointer.copyMemory(from: source, byteCount: bytes.count) }
     }
 
-    /// Gives all memory that is kept for reuse back to the system.
-    public static func trim() { kiln_buffer_trim() }
-}
+    /// The elements where a device, or the host for nil, can reach them: this buffer if it is there already, else a copy.
+    public func on(_ target: Accelerator?) throws -> DeviceBuffer {
+        if accelerator === target { return self }
+        guard let accelerator else { return try DeviceBuffer(copying: bytes, on: target) }
+        let host = try DeviceBuffer(byteCount: byteCount)
+        if byteCount > 0 { try RuntimeError.check(kiln_device_read(accelerator.handle, host.pointer, pointer, Int64(byteCount))) }
+        return target == nil ? host : try host.on(target)
+    }
 
-/// The runtime's threads.
-public enum Threads {
-    /// How many threads a call uses at most, the caller's own included.
-    public static var count: Int { Int(kiln_threads()) }
-    /// Sets the number of threads; 0 for all that the process may use. Results don't depend on it.
-    public static func set(_ count: Int) throws { try RuntimeError.check(kiln_set_threads(Int64(count))) }
+    /// A copy of some of the bytes, in the same memory.
+    public func part(_ range: Range<Int>) throws -> DeviceBuffer {
+        precondition(range.lowerBound >= 0 && range.upperBound <= byteCount, "a part lies inside the buffer")
+        guard let accelerator else {
+            return try withExtendedLifetime(self) { try DeviceBuffer(copying: UnsafeRawBufferPointer(rebasing: bytes[range])) }
+        }
+        let copy = try DeviceBuffer(byteCount: range.count, on: accelerator)
+        if !range.isEmpty {
+            try RuntimeError.check(kiln_device_copy(accelerator.handle, copy.pointer, pointer + range.lowerBound, Int64(range.count)))
+        }
+        return copy
+    }
+
+    /// The elements, which must be the host's.
+    public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(mutableBytes) }
+    public var mutableBytes: UnsafeMutableRawBufferPointer {
+        precondition(accelerator == nil, "a device's memory is copied to the host before it is read")
+        return UnsafeMutableRawBufferPointer(start: pointer, count: byteCount)
+    }
 }

@@ -45,21 +45,42 @@ public final class Executable: @unchecked Sendable {
             .map { outputs[$0.offset].dtype.byteCount * $0.element.reduce(1, *) } : nil
     }
 
-    /// Runs the program on dense inputs of the right types, which the caller vouches for.
-    /// - Parameter symbols: the value of each symbol.
-    /// - Returns: the outputs, in new buffers.
-    public func run(_ inputs: [DeviceBuffer], symbols values: [Int] = []) throws -> [DeviceBuffer] {
+    /// Runs the program on dense inputs of the right types, which the caller vouches for; inputs that are elsewhere are copied first.
+    /// - Parameters:
+    ///   - symbols: the value of each symbol.
+    ///   - accelerator: where to run; nil for the host.
+    /// - Returns: the outputs, in new buffers of the same place. A GPU may still be at work on them; whatever uses them waits.
+    public func run(_ inputs: [DeviceBuffer], symbols values: [Int] = [], on accelerator: Accelerator? = nil) throws -> [DeviceBuffer] {
         precondition(inputs.count == self.inputs.count && values.count == symbols.count, "a call takes what the program declares")
         let sizes = try fixedSizes ?? outputShapes(symbols: values).enumerated()
             .map { outputs[$0.offset].dtype.byteCount * $0.element.reduce(1, *) }
-        let results = try sizes.map { try DeviceBuffer(byteCount: $0) }
+        let inputs = try inputs.map { try $0.on(accelerator) }
+        let results = try sizes.map { try DeviceBuffer(byteCount: $0, on: accelerator) }
         let words = values.map { Int64($0) }
         try withExtendedLifetime((inputs, results)) {
             let sources: [UnsafeMutableRawPointer?] = inputs.map(\.pointer)
             let targets: [UnsafeMutableRawPointer?] = results.map(\.pointer)
+            if let accelerator { return try accelerator.invoke(program, sources, targets, words) }
             try RuntimeError.check(kiln_invoke(program, sources, targets, words))
         }
         return results
+    }
+
+    /// Throws unless the program has code that the device runs.
+    public func check(on accelerator: Accelerator) throws { try RuntimeError.check(kiln_device_check(accelerator.handle, program)) }
+
+    /// Milliseconds that each of `calls` calls takes on a device, by the device's clock, after as many to warm up.
+    public func time(_ inputs: [DeviceBuffer], symbols values: [Int] = [], on accelerator: Accelerator, warmup: Int, calls: Int) throws -> Double {
+        let inputs = try inputs.map { try $0.on(accelerator) }
+        let results = try run(inputs, symbols: values, on: accelerator)
+        var milliseconds = 0.0
+        try withExtendedLifetime((inputs, results)) {
+            let sources: [UnsafeMutableRawPointer?] = inputs.map(\.pointer)
+            let targets: [UnsafeMutableRawPointer?] = results.map(\.pointer)
+            try RuntimeError.check(kiln_device_time(accelerator.handle, program, sources, targets, values.map { Int64($0) }, Int64(warmup),
+                                                    Int64(calls), &milliseconds))
+        }
+        return milliseconds / Double(max(calls, 1))
     }
 
     /// The values of the symbols for inputs of the given types; throws the runtime's message where a type doesn't fit.

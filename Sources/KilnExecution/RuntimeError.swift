@@ -21,6 +21,13 @@ public struct RuntimeError: Error, CustomStringConvertible, Sendable {
         self.message = message
     }
 
+    /// What the emulated grid saw a kernel do wrong.
+    init(finding message: String) {
+        status = Int(KILN_DEVICE_FAILED.rawValue)
+        name = "the emulated grid"
+        self.message = message
+    }
+
     public var description: String { "\(name): \(message)" }
 
     static func check(_ status: kiln_status) throws {

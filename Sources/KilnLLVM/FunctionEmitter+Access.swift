@@ -218,7 +218,7 @@ extension FunctionEmitter {
         let type = module.memoryType(place.dtype, lanes: width)
         let start = pointer(place, try lower(address).base)
         let alignment = alignment(place, address)
-        let loaded = guarded(place, start, bytes: width * place.dtype.byteCount, writes: false, otherwise: LLVMConstNull(type)) {
+        let loaded = guarded(place, start, bytes: width * place.dtype.byteCount, alignment, otherwise: LLVMConstNull(type)) {
             self.read(type, place, start, alignment)
         }
         var value = fromMemory(loaded, place.dtype, lanes: width)

@@ -34,7 +34,7 @@ extension FunctionEmitter {
             return module.select(condition, read(element, place, start, place.dtype.byteCount), passed)
         }
         return choose(if: condition, otherwise: passed) {
-            self.guarded(place, start, bytes: place.dtype.byteCount, writes: false, otherwise: LLVMConstNull(element)) {
+            self.guarded(place, start, bytes: place.dtype.byteCount, place.dtype.byteCount, otherwise: LLVMConstNull(element)) {
                 self.read(element, place, start, place.dtype.byteCount)
             }
         }
@@ -45,8 +45,9 @@ extension FunctionEmitter {
         let element = module.memoryType(place.dtype)
         if index.constantStride == 1, mask == nil {
             let (type, start) = (LLVMTypeOf(passed)!, pointer(place, index.base))
-            return guarded(place, start, bytes: width * size, writes: false, otherwise: LLVMConstNull(type)) {
-                self.read(type, place, start, self.alignment(place, address))
+            let alignment = alignment(place, address)
+            return guarded(place, start, bytes: width * size, alignment, otherwise: LLVMConstNull(type)) {
+                self.read(type, place, start, alignment)
             }
         }
         if index.isUniform, let mask {
@@ -59,7 +60,7 @@ extension FunctionEmitter {
         for (lane, start) in laneAddresses(place, index).enumerated() {
             let bit = mask.map { module.element($0, lane) }
             let value = choose(if: bit, otherwise: module.element(passed, lane)) {
-                self.guarded(place, start, bytes: size, writes: false, otherwise: LLVMConstNull(element)) {
+                self.guarded(place, start, bytes: size, size, otherwise: LLVMConstNull(element)) {
                     self.read(element, place, start, size)
                 }
             }
@@ -127,22 +128,30 @@ extension FunctionEmitter {
     }
 
     private func write(_ value: LLVMValueRef, _ place: Place, _ start: LLVMValueRef, bytes: Int, _ alignment: Int) {
-        perform(if: emulatorAllows(place, start, bytes: bytes, writes: true)) {
+        perform(if: emulatorAllows(place, start, bytes: bytes, alignment, writes: true)) {
             self.mark(self.module.store(value, start, alignment: alignment), place)
         }
     }
 
     /// What an access gives, or another value where the emulator does not allow it.
-    func guarded(_ place: Place, _ start: LLVMValueRef, bytes: Int, writes: Bool, otherwise: LLVMValueRef,
+    func guarded(_ place: Place, _ start: LLVMValueRef, bytes: Int, _ alignment: Int, otherwise: LLVMValueRef,
                  _ access: () -> LLVMValueRef) -> LLVMValueRef {
-        choose(if: emulatorAllows(place, start, bytes: bytes, writes: writes), otherwise: otherwise, access)
+        choose(if: emulatorAllows(place, start, bytes: bytes, alignment, writes: false), otherwise: otherwise, access)
     }
 
-    /// What the emulator says of an access; nil where there is nobody to ask.
-    private func emulatorAllows(_ place: Place, _ start: LLVMValueRef, bytes: Int, writes: Bool) -> LLVMValueRef? {
+    /// What the emulator says of a read or write; nil where there is nobody to ask. One that is not known to be aligned is made in
+    /// parts, as on a GPU.
+    private func emulatorAllows(_ place: Place, _ start: LLVMValueRef, bytes: Int, _ alignment: Int, writes: Bool) -> LLVMValueRef? {
         guard case .emulated = dialect, place.space != .generic else { return nil }
-        return emulator(place.space == .shared ? "local" : "global", module.i1,
-                        [start, module.int64(bytes), LLVMConstInt(module.i1, writes ? 1 : 0, 0), statementText])
+        let part = min(alignment, 16, bytes)
+        var allowed: LLVMValueRef?
+        for offset in stride(from: 0, to: bytes, by: part) {
+            let address = offset == 0 ? start : module.offset(start, module.i8, by: module.int64(offset))
+            let answer = emulator(place.space == .shared ? "local" : "global", module.i1,
+                                  [address, module.int64(min(part, bytes - offset)), LLVMConstInt(module.i1, writes ? 1 : 0, 0), statementText])
+            allowed = allowed.map { module.and($0, answer) } ?? answer
+        }
+        return allowed
     }
 
     /// The body's value where the condition holds (always, for nil), else the other.

@@ -29,38 +29,38 @@ struct Batch {
 
 /// Compiles the cases, runs them with each set of symbols, and records every disagreement with the interpreter.
 /// - Returns: how many cases were held against it.
-func checkKernels(_ cases: [Case], symbols sets: [[String: Int]] = [["n": 5]], seed: UInt64 = 1) -> Int {
+func checkKernels(_ cases: [Case], symbols sets: [[String: Int]] = [["n": 5]], seed: UInt64 = 1, on runner: Runner = .host) -> Int {
     guard !cases.isEmpty else { return 0 }
     do {
         let batch = try Batch(cases)
-        let compiled = try Compiled(batch.graph)
-        for symbols in sets { try check(batch, compiled, symbols, seed) }
+        let compiled = try Compiled.all(batch.graph, runner)
+        for symbols in sets { try check(batch, compiled, symbols, seed, runner) }
         return cases.count * sets.count
     } catch where cases.count > 1 {
         // Which one it is shows when each is alone.
-        return cases.reduce(0) { $0 + checkKernels([$1], symbols: sets, seed: seed) }
+        return cases.reduce(0) { $0 + checkKernels([$1], symbols: sets, seed: seed, on: runner) }
     } catch {
-        Issue.record("\(cases[0].label): \(error)\n\((try? cases[0].graph().description) ?? "no graph")")
+        Issue.record("\(cases[0].label) on \(runner.testDescription): \(error)\n\((try? cases[0].graph().description) ?? "no graph")")
         return 0
     }
 }
 
-private func check(_ batch: Batch, _ compiled: Compiled, _ symbols: [String: Int], _ seed: UInt64) throws {
+private func check(_ batch: Batch, _ compiled: [Compiled], _ symbols: [String: Int], _ seed: UInt64, _ runner: Runner) throws {
     let inputs = try batch.draw(seed: seed, symbols: symbols)
     let flat = inputs.flatMap { $0 }
-    var results = try compiled.run(flat)[...]
+    var results = try compiled.map { try $0.runInEveryOrder(flat, runner)[...] }
     for (item, values) in zip(batch.cases, inputs) {
         let alone = try item.graph(showsOperands: true)
         let reference = try Interpreter.run(alone, inputs: values, symbols: symbols)
         let (operands, expected) = (Array(reference.prefix(values.count)), reference.dropFirst(values.count))
-        let got = results.prefix(expected.count)
-        results = results.dropFirst(expected.count)
+        let got = results.map { $0.prefix(expected.count) }
+        results = results.map { $0.dropFirst(expected.count) }
         guard let last = alone.operations.last else { continue }
-        for (kernel, wanted) in zip(got, expected) {
-            let bound = expected.count == 1 ? try Bound.of(item.op, alone.context(of: last), operands, wanted) : .exact
-            guard let problem = bound.disagreement(kernel, wanted) else { continue }
-            Issue.record("\(item.label) with \(symbols), numbers \(item.numbers): \(problem)\n\(try item.graph())\(sizeNote(values))")
-            break
+        let bounds = try expected.map { expected.count == 1 ? try Bound.of(item.op, alone.context(of: last), operands, $0) : .exact }
+        for (program, kernels) in zip(compiled, got) {
+            guard let problem = zip(zip(bounds, kernels), expected).lazy.compactMap({ $0.0.disagreement($0.1, $1) }).first else { continue }
+            let place = program.gpu.map { " on \($0.name)" } ?? ""
+            Issue.record("\(item.label)\(place) with \(symbols), numbers \(item.numbers): \(problem)\n\(try item.graph())\(sizeNote(values))")
         }
     }
 }

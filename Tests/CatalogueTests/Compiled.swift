@@ -11,6 +11,8 @@ struct Compiled {
     let executable: Executable
     let groups: Graph
     let program: Program
+    /// The GPU whose kernels they are; nil for the host's.
+    let gpu: GPU?
 
     /// Compiles with the verifier on after each pass.
     init(_ graph: Graph) throws {
@@ -24,29 +26,61 @@ struct Compiled {
         self.init(groups: groups, program: program, executable: try Self.load(code))
     }
 
-    private init(groups: Graph, program: Program, executable: Executable) {
+    private init(groups: Graph, program: Program, executable: Executable, gpu: GPU? = nil) {
         self.groups = groups
         self.program = program
         self.executable = executable
+        self.gpu = gpu
+    }
+
+    /// A graph compiled for all targets of a runner. Targets whose loops are the same have one in common.
+    static func all(_ graph: Graph, _ runner: Runner) throws -> [Compiled] {
+        var found: [Compiled] = []
+        for target in runner.targets {
+            var options = options
+            options.target = target
+            let groups = try Pipeline.fuse(Pipeline.simplify(graph, options), options)
+            let program = try Pipeline.lower(groups, checks: Pipeline.checks(of: graph), options)
+            if found.contains(where: { $0.program == program }) { continue }
+            found.append(Compiled(groups: groups, program: program, executable: try load(Pipeline.generate(program, options)), gpu: target.gpu))
+        }
+        return found
     }
 
     static let options = Options(threads: 1, verifies: true)
 
     private static func load(_ code: ObjectCode) throws -> Executable {
-        let jit = try JITCode(code)
+        let jit = try JITCode(code, functions: code.devices.isEmpty ? [] : Accelerator.kernelSymbols)
         return try Executable(program: jit.infoPointer, owner: jit)
     }
 
-    /// The outputs; their shapes are what the program says of itself.
-    func run(_ inputs: [Literal]) throws -> [Literal] {
+    /// The outputs; their shapes are what the program says of itself. The emulated grid's findings are thrown.
+    func run(_ inputs: [Literal], seed: UInt64 = 1) throws -> [Literal] {
+        guard let gpu else { return try run(inputs, on: nil) }
+        return try Grids.withGrid(gpu, seed: seed) { try run(inputs, on: $0) }
+    }
+
+    private func run(_ inputs: [Literal], on accelerator: Accelerator?) throws -> [Literal] {
         let buffers = try inputs.map { input in try input.bytes.withUnsafeBytes { try DeviceBuffer(copying: $0) } }
         let symbols = try executable.bind(inputs.map { ($0.dtype, $0.shape) })
         let shapes = try executable.outputShapes(symbols: symbols)
-        let results = try executable.run(buffers, symbols: symbols)
-        return zip(results, zip(executable.outputs, shapes)).map { buffer, port in
+        let results = try executable.run(buffers, symbols: symbols, on: accelerator)
+        return try zip(results, zip(executable.outputs, shapes)).map { buffer, port in
             let (dtype, shape) = (port.0.dtype, port.1)
             let count = shape.reduce(1, *) * dtype.byteCount
-            return Literal(dtype, shape, bytes: Array(buffer.bytes.prefix(count)))
+            return Literal(dtype, shape, bytes: Array(try buffer.on(nil).bytes.prefix(count)))
         }
+    }
+
+    /// The outputs in the runner's orders of threads; throws where they differ.
+    func runInEveryOrder(_ inputs: [Literal], _ runner: Runner) throws -> [Literal] {
+        let first = try run(inputs, seed: runner.seeds[0])
+        for seed in runner.seeds.dropFirst() {
+            let other = try run(inputs, seed: seed)
+            if let number = first.indices.first(where: { first[$0].bytes != other[$0].bytes }) {
+                throw InternalError("tests", "output \(number) depends on the order of threads", context: program.description)
+            }
+        }
+        return first
     }
 }

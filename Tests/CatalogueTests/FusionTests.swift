@@ -18,15 +18,15 @@ struct FusionTests {
         }.map { ($0, dtype) }
     }
 
-    @Test(arguments: 0..<4) func randomChainsOfExactOps(_ part: Int) {
-        let count = 100
+    @Test(arguments: 0..<4, Runner.all) func randomChainsOfExactOps(_ part: Int, _ runner: Runner) {
+        let count = runner.share(of: 100)
         for seed in 0..<count {
-            do { try Self.check(UInt64(part * count + seed)) } catch { Issue.record("seed \(seed) of part \(part): \(error)") }
+            do { try Self.check(UInt64(part * count + seed), runner) } catch { Issue.record("seed \(seed) of part \(part): \(error)") }
         }
-        print("chains of elementwise ops: \(count) cases from \(Self.exact.count) ops and dtypes")
+        print("chains of elementwise ops on \(runner.testDescription): \(count) cases from \(Self.exact.count) ops and dtypes")
     }
 
-    private static func check(_ seed: UInt64) throws {
+    private static func check(_ seed: UInt64, _ runner: Runner) throws {
         var random = SampleNumbers(seed: seed &* 104_729)
         let builder = GraphBuilder("chain")
         let shape: Shape = [[37], [3, 17], [129]][random.below(3)]
@@ -52,8 +52,9 @@ struct FusionTests {
         }
         let graph = try builder.finish(made.suffix(3).enumerated().map { ("y\($0)", $1) })
         let literals = inputs.map { random.special($0.dtype, $0.type.constantShape ?? []) }
-        let expected = try Interpreter.run(graph, inputs: literals), got = try Compiled(graph).run(literals)
-        for (a, b) in zip(got, expected) {
+        let expected = try Interpreter.run(graph, inputs: literals)
+        let got = try Compiled.all(graph, runner).flatMap { try zip($0.runInEveryOrder(literals, runner), expected) }
+        for (a, b) in got {
             guard let problem = Bound.exact.disagreement(a, b) else { continue }
             Issue.record("seed \(seed): \(problem)\n\(graph)")
             return
@@ -66,7 +67,7 @@ struct FusionTests {
     }
 
     /// Maxima and minima of short floats that a kernel widens first: windows, rows, pairs, limits.
-    @Test(arguments: [DType.f16, .bf16]) func extremesOfWidenedFloats(_ dtype: DType) throws {
+    @Test(arguments: [DType.f16, .bf16], Runner.all) func extremesOfWidenedFloats(_ dtype: DType, _ runner: Runner) throws {
         let builder = GraphBuilder("extremes")
         let x = builder.input("x", TensorType(dtype, [5, 3, 12, 12])), y = builder.input("y", TensorType(dtype, [5, 3, 12, 12]))
         let (wide, other) = (x.cast(to: .f32), y.cast(to: .f32))
@@ -81,10 +82,12 @@ struct FusionTests {
         let graph = try builder.finish(outputs.enumerated().map { ("y\($0)", $1) })
         var random = SampleNumbers(seed: 5)
         let literals = [random.special(dtype, [5, 3, 12, 12]), random.special(dtype, [5, 3, 12, 12])]
-        let expected = try Interpreter.run(graph, inputs: literals), got = try Compiled(graph).run(literals)
-        for (number, (a, b)) in zip(got, expected).enumerated() {
-            if let problem = Bound.exact.disagreement(a, b) { Issue.record("y\(number): \(problem)\n\(graph)") }
+        let expected = try Interpreter.run(graph, inputs: literals)
+        for compiled in try Compiled.all(graph, runner) {
+            for (number, (a, b)) in zip(try compiled.runInEveryOrder(literals, runner), expected).enumerated() {
+                if let problem = Bound.exact.disagreement(a, b) { Issue.record("y\(number): \(problem)\n\(graph)") }
+            }
         }
-        print("extremes of widened floats: \(outputs.count) cases of \(dtype)")
+        print("extremes of widened floats on \(runner.testDescription): \(outputs.count) cases of \(dtype)")
     }
 }

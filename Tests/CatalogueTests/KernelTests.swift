@@ -1,15 +1,16 @@
-// Every op of the catalogue, with every dtype it accepts, on its samples: the host's kernel against the interpreter.
+// Every op of the catalogue, with every dtype it accepts, on its samples: the host's kernels, and GPUs' on the emulated grid, against
+// the interpreter.
 
 import KilnIR
 import KilnOps
 import Testing
 
 struct KernelTests {
-    @Test func hostKernelsEqualTheInterpreter() async {
+    @Test(arguments: Runner.all) func kernelsEqualTheInterpreter(_ runner: Runner) async {
         let cases = await countingOverOps { op in
-            op.dtypes.reduce(0) { $0 + checkKernels(Case.samples(op, $1)) }
+            op.dtypes.reduce(0) { $0 + checkKernels(Case.samples(op, $1), on: runner) }
         }
-        print("host kernels: \(cases) cases")
+        print("kernels on the \(runner.testDescription): \(cases) cases")
         #expect(cases > 4000)
     }
 

@@ -10,13 +10,13 @@ struct SizeTests {
     private static let lengths = [0, 1, 7, 17, 33, 65, 129]
 
     /// Every elementwise op on special numbers at odd sizes, plain and through views that fuse into the kernel.
-    @Test func elementwiseKernels() async {
+    @Test(arguments: Runner.all) func elementwiseKernels(_ runner: Runner) async {
         let cases = await countingOverOps { op in
             try op.dtypes.reduce(0) { sum, dtype in
-                sum + checkKernels(try op.samples(dtype).flatMap { try Self.elementwise(op, dtype, $0) })
+                sum + checkKernels(try op.samples(dtype).flatMap { try Self.elementwise(op, dtype, $0) }, on: runner)
             }
         }
-        print("elementwise at odd sizes: \(cases) cases")
+        print("elementwise at odd sizes on \(runner.testDescription): \(cases) cases")
         #expect(cases > 5000)
     }
 
@@ -40,7 +40,7 @@ struct SizeTests {
     // MARK: Reductions and scans
 
     /// Every reduction along rows and columns of odd sizes.
-    @Test func reductions() async {
+    @Test(arguments: Runner.all) func reductions(_ runner: Runner) async {
         let cases = await countingOverOps { op in
             guard op.attributeNames.contains("axes"), try Self.isReduction(op) else { return 0 }
             return try op.dtypes.reduce(0) { sum, dtype in
@@ -55,10 +55,10 @@ struct SizeTests {
                     cases += [Self.reduction(op, dtype, [5, 7, 9], [0, 2]), Self.reduction(op, dtype, [5, 7, 9], [1, 2], .permuted),
                               Self.reduction(op, dtype, [17, 65], [0, 1])]
                 }
-                return sum + checkKernels(cases)
+                return sum + checkKernels(cases, on: runner)
             }
         }
-        print("reductions at odd sizes: \(cases) cases")
+        print("reductions at odd sizes on \(runner.testDescription): \(cases) cases")
         #expect(cases > 2000)
     }
 
@@ -90,7 +90,7 @@ struct SizeTests {
         return Case(op, sample, views: [view], numbers: numbers(op))
     }
 
-    @Test func scans() async {
+    @Test(arguments: Runner.all) func scans(_ runner: Runner) async {
         let cases = await countingOverOps { op in
             guard case .scan = try Self.form(op) else { return 0 }
             return op.dtypes.reduce(0) { sum, dtype in
@@ -104,10 +104,10 @@ struct SizeTests {
                         cases.append(Case(op, sample, views: [view], numbers: Self.numbers(op)))
                     }
                 }
-                return sum + checkKernels(cases)
+                return sum + checkKernels(cases, on: runner)
             }
         }
-        print("scans at odd sizes: \(cases) cases")
+        print("scans at odd sizes on \(runner.testDescription): \(cases) cases")
         #expect(cases > 1000)
     }
 
@@ -118,7 +118,7 @@ struct SizeTests {
     ]
 
     /// Matrix products of odd sizes, operands as they are, transposed and through views, with and without a batch.
-    @Test(arguments: DType.numbers) func contractions(_ dtype: DType) throws {
+    @Test(arguments: DType.numbers, Runner.all) func contractions(_ dtype: DType, _ runner: Runner) throws {
         let op = try #require(Catalogue.op(named: "contract"))
         var cases: [Case] = []
         for (number, size) in Self.products.enumerated() {
@@ -136,13 +136,13 @@ struct SizeTests {
             add([m, k], [k, n], ([1], [0]), [], [.padded, .reversed])
             if number < 4 { add([3, m, k], [3, k, n], ([2], [1]), [0], number == 1 ? [.permuted, .plain] : [.plain, .plain]) }
         }
-        let count = checkKernels(cases)
-        print("contractions at odd sizes: \(count) cases of \(dtype)")
+        let count = checkKernels(cases, on: runner)
+        print("contractions at odd sizes on \(runner.testDescription): \(count) cases of \(dtype)")
         #expect(count > 40)
     }
 
     /// Images and channels of odd sizes.
-    @Test(arguments: [DType.f32, .f64, .bf16, .i32]) func convolutions(_ dtype: DType) throws {
+    @Test(arguments: [DType.f32, .f64, .bf16, .i32], Runner.all) func convolutions(_ dtype: DType, _ runner: Runner) throws {
         let op = try #require(Catalogue.op(named: "convolution"))
         var cases: [Case] = []
         func add(_ image: [Int], _ weight: [Int], _ stride: Int, _ pad: Int, _ dilation: Int, _ groups: Int, _ view: InputView = .plain) {
@@ -161,8 +161,8 @@ struct SizeTests {
         add([2, 3, 9, 9], [5, 3, 1, 1], 1, 0, 1, 1, .sliced)
         add([2, 3, 65], [33, 3, 4], 3, 1, 2, 1)
         add([1, 2, 5, 6, 7], [3, 2, 2, 3, 2], 1, 1, 1, 1)
-        let count = checkKernels(cases)
-        print("convolutions at odd sizes: \(count) cases of \(dtype)")
+        let count = checkKernels(cases, on: runner)
+        print("convolutions at odd sizes on \(runner.testDescription): \(count) cases of \(dtype)")
         #expect(count == cases.count)
     }
 }

@@ -8,22 +8,22 @@ import Testing
 struct SymbolTests {
     private static let sizes = [0, 1, 7, 64]
 
-    @Test func oneCompilationServesEverySize() async {
+    @Test(arguments: Runner.all) func oneCompilationServesEverySize(_ runner: Runner) async {
         let cases = await countingOverOps { op in
             var cases = 0
             for dtype in Self.dtypes(of: op) {
                 let (everywhere, partly) = try Self.sorted(op.samples(dtype).flatMap { Self.variants(op, $0) })
-                cases += checkKernels(everywhere, symbols: Self.sizes.map { ["n": $0] })
-                for item in partly { cases += try Self.checkFailures(item) }
+                cases += checkKernels(everywhere, symbols: Self.sizes.map { ["n": $0] }, on: runner)
+                for item in partly { cases += try Self.checkFailures(item, runner) }
             }
             return cases
         }
-        print("symbolic sizes: \(cases) cases")
+        print("symbolic sizes on \(runner.testDescription): \(cases) cases")
         #expect(cases > 4000)
     }
 
     /// Sizes past every threshold at which a schedule cuts its work, from a compilation that knows none of them.
-    @Test(arguments: [DType.f32, .f16, .i64]) func oneCompilationServesLargeSizes(_ dtype: DType) throws {
+    @Test(arguments: [DType.f32, .f16, .i64], Runner.all) func oneCompilationServesLargeSizes(_ dtype: DType, _ runner: Runner) throws {
         func sample(_ shapes: [Shape], _ attributes: Attributes) -> OpSample { OpSample(shapes.map { TensorType(dtype, $0) }, attributes) }
         var (long, square): ([Case], [Case]) = ([], [])
         for name in ["reduce_sum", "reduce_max", "reduce_argmin"] {
@@ -41,8 +41,9 @@ struct SymbolTests {
         let convolution = try #require(Catalogue.op(named: "convolution"))
         square.append(Case(convolution, sample([["n", 3, 9, 9], [17, 3, 3, 3]], ["strides": .ints([1, 1]), "low": .dims([1, 1]), "high": .dims([1, 1]),
                                                                               "dilations": .ints([1, 1]), "groups": .int(1)])))
-        let count = checkKernels(long, symbols: [3, 4097, 70_001].map { ["n": $0] }) + checkKernels(square, symbols: [2, 65, 129].map { ["n": $0] })
-        print("large symbolic sizes: \(count) cases of \(dtype)")
+        let count = checkKernels(long, symbols: [3, 4097, 70_001].map { ["n": $0] }, on: runner)
+            + checkKernels(square, symbols: [2, 65, 129].map { ["n": $0] }, on: runner)
+        print("large symbolic sizes on \(runner.testDescription): \(count) cases of \(dtype)")
         #expect(count == 3 * (long.count + square.count))
     }
 
@@ -87,10 +88,10 @@ struct SymbolTests {
     }
 
     /// Where the interpreter refuses a size, the program does.
-    private static func checkFailures(_ item: Case) throws -> Int {
+    private static func checkFailures(_ item: Case, _ runner: Runner) throws -> Int {
         let graph = try item.graph()
         let good = try sizes.filter { try !fails(item, $0) }
-        let compiled = try Compiled(graph)
+        let compiled = try Compiled.all(graph, runner)[0]
         for size in sizes where !good.contains(size) {
             var numbers = SampleNumbers(seed: 1)
             let inputs = try item.draw(&numbers, symbols: ["n": size])
@@ -99,6 +100,6 @@ struct SymbolTests {
                 Issue.record("\(item.label) runs with n = \(size), and the interpreter refuses: \(results)\n\(graph)")
             } catch let error as RuntimeError { #expect(!error.description.isEmpty) }
         }
-        return checkKernels([item], symbols: good.map { ["n": $0] }) + sizes.count - good.count
+        return checkKernels([item], symbols: good.map { ["n": $0] }, on: runner) + sizes.count - good.count
     }
 }

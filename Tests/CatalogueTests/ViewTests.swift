@@ -7,15 +7,15 @@ import Testing
 
 struct ViewTests {
     /// Chains on i32, where everything is exact, and on f32 with what only moves or compares.
-    @Test(arguments: [DType.i32, .f32, .u8]) func chainsOfViews(_ dtype: DType) {
-        let count = 240
+    @Test(arguments: [DType.i32, .f32, .u8], Runner.all) func chainsOfViews(_ dtype: DType, _ runner: Runner) {
+        let count = runner.share(of: 240)
         for seed in 0..<count {
-            do { try Self.check(dtype, UInt64(seed)) } catch { Issue.record("seed \(seed) of \(dtype): \(error)") }
+            do { try Self.check(dtype, UInt64(seed), runner) } catch { Issue.record("seed \(seed) of \(dtype): \(error)") }
         }
-        print("chains of views: \(count) cases of \(dtype)")
+        print("chains of views on \(runner.testDescription): \(count) cases of \(dtype)")
     }
 
-    private static func check(_ dtype: DType, _ seed: UInt64) throws {
+    private static func check(_ dtype: DType, _ seed: UInt64, _ runner: Runner) throws {
         var random = SampleNumbers(seed: seed &* 7919 &+ UInt64(dtype.rawValue))
         let builder = GraphBuilder("chain")
         let sizes = [1, 2, 3, 5, 8, 17]
@@ -26,8 +26,8 @@ struct ViewTests {
         let graph = try builder.finish([("y", consumer(value, &random)), ("x", value)])
         let literals = try inputs.map { try random.plain($0.type, -9...9) }
         let expected = try Interpreter.run(graph, inputs: literals)
-        let got = try Compiled(graph).run(literals)
-        for (a, b) in zip(got, expected) {
+        let got = try Compiled.all(graph, runner).flatMap { try zip($0.runInEveryOrder(literals, runner), expected) }
+        for (a, b) in got {
             guard let problem = Bound.exact.disagreement(a, b) else { continue }
             Issue.record("seed \(seed) of \(dtype): \(problem)\n\(graph)")
             return

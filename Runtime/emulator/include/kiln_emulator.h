@@ -105,6 +105,15 @@ int64_t kiln_emulator_finding_count(const kiln_emulator *);
 const char *kiln_emulator_finding(const kiln_emulator *, int64_t index);
 void kiln_emulator_clear(kiln_emulator *);
 
+/// A function that kernels call: its name and its address.
+typedef struct kiln_emulator_symbol {
+  const char *name;
+  const void *address;
+} kiln_emulator_symbol;
+
+/// All of them, for whoever links kernels in memory.
+const kiln_emulator_symbol *kiln_emulator_symbols(int64_t *count_out);
+
 #ifdef __cplusplus
 }
 #endif

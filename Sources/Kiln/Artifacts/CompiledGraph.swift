@@ -13,20 +13,27 @@ public final class CompiledGraph: Sendable {
     /// The types of inputs and outputs, by name, as they were before compilation.
     public let inputs: [(name: String, type: TensorType)]
     public let outputs: [(name: String, type: TensorType)]
+    /// Where it runs.
+    public let device: Device
     package let executable: Executable
+    package let accelerator: Accelerator?
     package let timings: [(stage: String, seconds: Double)]
 
-    /// Compiles for the processor at hand. Throws the user's error where the graph can't be compiled.
-    public convenience init(_ graph: Graph) throws { try self.init(graph, options: Options()) }
+    /// Compiles for a device. Throws the user's error where the graph can't be compiled, `RuntimeError` where there is no such device.
+    public convenience init(_ graph: Graph, device: Device = .cpu) throws {
+        try self.init(graph, device: device, options: device.options())
+    }
 
-    package init(_ graph: Graph, options: Options) throws {
+    package init(_ graph: Graph, device: Device = .cpu, options: Options) throws {
+        let accelerator = try Trace.shared.locked { try Trace.shared.places.accelerator(Trace.shared.places.place(device)) }
         let ((executable, timings), seconds) = try timed {
             let artifact = try Pipeline.compile(graph, options: options)
-            let code = try JITCode(artifact.code)
-            return (try Executable(program: code.infoPointer, owner: code), artifact.timings)
+            return (try Executable(artifact), artifact.timings)
         }
         Evaluator.count(seconds)
         self.executable = executable
+        self.accelerator = accelerator
+        self.device = device
         self.timings = timings
         name = graph.name
         inputs = zip(graph.inputs, graph.inputTypes).map { ($0.name, $1) }
@@ -38,13 +45,22 @@ public final class CompiledGraph: Sendable {
         let buffers = try values.map { value in try value.bytes.withUnsafeBytes { try DeviceBuffer(copying: $0) } }
         return try run(buffers, values.map { (dtype: $0.dtype, shape: $0.shape) }).map { output, dtype, shape in
             let byteCount = shape.reduce(dtype.byteCount, *)
+            let output = try output.on(nil)
             return withExtendedLifetime(output) { Literal(dtype, shape, bytes: Array(output.bytes.prefix(byteCount))) }
         }
     }
 
-    /// Runs on tensors, which are computed first. The results are leaves: no gradients flow through them.
+    /// Runs on tensors, which are computed first, and copied if they are on another device. The results are on this function's device, and
+    /// are leaves: no gradients flow through them.
     public func callAsFunction(_ tensors: [Tensor]) throws -> [Tensor] {
-        try run(tensors.map { try $0.literal() }).map { Tensor($0) }
+        try Trace.shared.evaluate(tensors.map(\.node))
+        let results = try run(tensors.map { $0.node.buffer! }, tensors.map { (dtype: $0.dtype, shape: $0.shape) })
+        return Trace.shared.locked {
+            let place = Trace.shared.places.place(device)
+            return results.map { buffer, dtype, shape in
+                Trace.shared.hold(Trace.shared.leaf(TensorType(dtype, shape.map { .constant($0) }), buffer, place))
+            }
+        }
     }
 
     public func callAsFunction(_ tensor: Tensor) throws -> Tensor { try self([tensor])[0] }
@@ -54,7 +70,7 @@ public final class CompiledGraph: Sendable {
             throw CompileError(name, "takes \(inputs.count) inputs, was given \(buffers.count)", fix: "pass one value for each input")
         }
         let symbols = try executable.bind(types)
-        let results = try executable.run(buffers, symbols: symbols)
+        let results = try executable.run(buffers, symbols: symbols, on: accelerator)
         let shapes = try executable.outputShapes(symbols: symbols)
         return results.indices.map { (results[$0], executable.outputs[$0].dtype, shapes[$0]) }
     }

@@ -1,6 +1,8 @@
 // Graphs as files for other programs: a graph comes in, a shared object that needs libc and libm alone goes out, and a C header.
+import Glibc
 import KilnCompiler
 import KilnIR
+import KilnKernels
 import KilnLLVM
 
 extension Graph {
@@ -8,17 +10,26 @@ extension Graph {
     ///
     /// - Parameters:
     ///   - target: `host`, `x86-64-v3` or `x86-64-v4`.
+    ///   - gpus: the GPUs to add code for, such as `[.sm80, .sm90a]`: where there is one of them, the functions use it, else the processor.
     /// - Throws: the user's error for a target that is not known, a name that is no C identifier, or a file that can't be written.
-    public func writeLibrary(to path: String, header: String? = nil, target: String = "host") throws {
+    public func writeLibrary(to path: String, header: String? = nil, target: String = "host", gpus: [GPU] = []) throws {
         guard let processor = HostTarget.named(target) else {
             throw CompileError("compile", "there is no target '\(target)'", fix: "choose from \(HostTarget.names.joined(separator: ", "))")
         }
-        try writeLibrary(to: path, header: header, options: Options(target: processor))
+        try writeLibrary(to: path, header: header, gpus: gpus, options: Options(target: processor))
     }
 
-    package func writeLibrary(to path: String, header: String?, options: Options) throws {
+    package func writeLibrary(to path: String, header: String?, gpus: [GPU] = [], options: Options) throws {
+        var options = options
+        options.devices = gpus.map { Target($0) }
+        options.ptxas = Self.ptxas()
         let artifact = try Pipeline.compile(self, options: options)
         try SharedObject.link(artifact.code, artifact.program, target: options.target, to: path)
         if let header { try FileSystem.write(Array(CHeader.text(for: artifact.program).utf8), to: header) }
+    }
+
+    /// NVIDIA's assembler, where it is on the path.
+    private static func ptxas() -> String? {
+        (getenv("PATH").map { String(cString: $0) } ?? "").split(separator: ":").map { "\($0)/ptxas" }.first { access($0, X_OK) == 0 }
     }
 }

@@ -38,7 +38,8 @@ public func compile(name: String, inputs: [TensorSpec], outputs: [String]? = nil
         var graph = try structure.graph(name: name, inputs: arguments, outputNames: structure.outputs.map { "y\($0)" }) { node in
             if node.kind == .number, node.buffer == nil { return .number(node.scalar) }
             if node.kind == .placeholder { return .input("") }
-            return .literal(Literal(node.box.type.dtype, node.box.sizes, bytes: Array(node.buffer!.bytes.prefix(node.box.byteCount))))
+            let buffer = try node.buffer!.on(nil)
+            return .literal(Literal(node.box.type.dtype, node.box.sizes, bytes: Array(buffer.bytes.prefix(node.box.byteCount))))
         }
         // Two results may be the same value.
         graph.outputs = zip(names, structure.outputOfRoot).map { Port($0, graph.outputs[$1].value) }

@@ -27,8 +27,9 @@ final class Capture {
     }
 
     /// A placeholder for an argument.
-    func argument(_ type: TensorType, name: String, tracks: Bool = false) -> Tensor {
-        let node = Self.placeholder(type, name: name)
+    /// - Parameter place: where it will be; on any device for one that is compiled into another program.
+    func argument(_ type: TensorType, name: String, place: Place = .any, tracks: Bool = false) -> Tensor {
+        let node = Self.placeholder(type, name: name, place)
         if tracks {
             node.slot = GradientSlot()
             node.tracksGradient = true
@@ -37,9 +38,9 @@ final class Capture {
         return .hold(node)
     }
 
-    private static func placeholder(_ type: TensorType, name: String) -> Node {
+    private static func placeholder(_ type: TensorType, name: String, _ place: Place) -> Node {
         Trace.shared.locked {
-            let node = Node(.placeholder, Trace.shared.signatures.intern(type), isAbstract: true)
+            let node = Node(.placeholder, Trace.shared.signatures.intern(type), isAbstract: true, place: place)
             node.rare = .init(name: name)
             return node
         }
@@ -49,7 +50,7 @@ final class Capture {
         if let known = assigned.last(where: { $0.variable === variable }) { return known.tensor }
         guard purpose == .jit else { return variable.stored }
         if let known = variables.first(where: { $0.variable === variable }) { return .hold(known.node) }
-        let node = Self.placeholder(variable.stored.type, name: "variable")
+        let node = Self.placeholder(variable.stored.type, name: "variable", variable.stored.place)
         if variable.stored.node.slot != nil {
             node.slot = GradientSlot()
             node.tracksGradient = true
@@ -65,9 +66,9 @@ final class Capture {
     }
 
     /// A key for a random op, where keys are drawn at each call.
-    func randomKey() -> Tensor? {
+    func randomKey(_ place: Place) -> Tensor? {
         guard purpose == .jit else { return nil }
-        let node = Self.placeholder(TensorType(.u32, [2]), name: "key")
+        let node = Self.placeholder(TensorType(.u32, [2]), name: "key", place)
         randomKeys.append(node)
         return .hold(node)
     }

@@ -8,20 +8,29 @@ import KilnOps
 /// A `Parameter` or `Buffer` that the function reads is read anew at each call, and one that it sets is set at each call, so that a whole
 /// training step can be captured; random numbers are drawn anew. Everything else that the function takes from outside (tensors,
 /// Swift values, which branch an `if` took) is fixed when it is captured. Results are leaves: no gradients flow out.
+///
+/// All of it is computed on one device: the GPU of what it uses, or the processor where nothing is on a GPU.
 public final class JitFunction {
     private struct Captured {
         var program: TraceProgram
+        /// Where the program runs.
+        var place: Place
         var variables: [Variable]
         var keyCount: Int
         var leaves: [DeviceBuffer]
-        var outputs: [TypeBox]
+        var outputs: [(box: TypeBox, place: Place)]
         var outputOfResult: [Int]
         var resultCount: Int
         var assigned: [Variable]
     }
 
     private let body: ([Tensor]) throws -> [Tensor]
-    private var captured: [[TensorType]: Captured] = [:]
+    private struct Argument: Hashable {
+        let type: TensorType
+        let place: Place
+    }
+
+    private var captured: [[Argument]: Captured] = [:]
     /// How often the function was captured.
     public private(set) var captures = 0
 
@@ -31,50 +40,66 @@ public final class JitFunction {
         for argument in arguments { if let error = argument.error { throw error } }
         // Within another capture this is a function like any other.
         if isCapturing { return try body(arguments) }
-        let key = arguments.map(\.type)
+        let key = arguments.map { Argument(type: $0.type, place: $0.place) }
         let known = try captured[key] ?? capture(key)
         captured[key] = known
         return try run(known, arguments)
     }
 
-    private func capture(_ types: [TensorType]) throws -> Captured {
+    private func capture(_ types: [Argument]) throws -> Captured {
         let capture = Capture(.jit)
         let results = try capture.run {
-            try body(types.enumerated().map { capture.argument($0.element, name: "x\($0.offset)") })
+            try body(types.enumerated().map { capture.argument($0.element.type, name: "x\($0.offset)", place: $0.element.place) })
         }
         let assigned = capture.assigned
         let given = capture.arguments + capture.variables.map(\.node) + capture.randomKeys
         captures += 1
         return try Trace.shared.locked {
             let structure = try capture.structure(results + assigned.map(\.tensor))
+            let place = try Self.place(of: structure)
             let inputs = (given.map { ($0, $0.rare?.name ?? "") } + structure.leaves.map { ($0, "constant") }).enumerated()
                 .map { ($0.element.0, "\($0.element.1)_\($0.offset)") }
             let graph = try structure.graph(name: "jit", inputs: inputs, outputNames: structure.outputs.indices.map { "y\($0)" }) { node in
                 node.kind == .number && node.buffer == nil ? .number(node.scalar) : .input("")
             }
-            let (program, seconds) = try timed { try TraceProgram(graph) }
+            let (program, seconds) = try timed { try TraceProgram(graph, Trace.shared.places.options(place)) }
             Evaluator.count(seconds)
-            return Captured(program: program, variables: capture.variables.map(\.variable), keyCount: capture.randomKeys.count,
+            return Captured(program: program, place: place, variables: capture.variables.map(\.variable), keyCount: capture.randomKeys.count,
                             leaves: structure.leaves.map { $0.buffer! },
-                            outputs: structure.outputs.map { structure.nodes[$0].box }, outputOfResult: structure.outputOfRoot,
+                            outputs: structure.outputs.map { (structure.nodes[$0].box, structure.nodes[$0].place) }, outputOfResult: structure.outputOfRoot,
                             resultCount: results.count, assigned: assigned.map(\.variable))
         }
     }
 
+    /// The one device on which all is computed.
+    private static func place(of structure: Structure) throws -> Place {
+        let used = (structure.places + structure.leaves.map(\.place)).filter { $0 != .cpu && $0 != .any }
+        guard let place = used.first else { return .cpu }
+        if let other = used.first(where: { $0 != place }) {
+            let names = [place, other].map { Trace.shared.places.device($0).description }
+            throw CompileError("jit", "the function computes on \(names[0]) and \(names[1])", fix: "capture a function for each device")
+        }
+        return place
+    }
+
     private func run(_ captured: Captured, _ arguments: [Tensor]) throws -> [Tensor] {
-        let given = arguments + captured.variables.map(\.stored) + (0..<captured.keyCount).map { _ in RandomGenerator.shared.key() }
+        let given = arguments + captured.variables.map(\.stored) + (0..<captured.keyCount).map { _ in RandomGenerator.shared.key(.cpu) }
         return try Trace.shared.locked {
             try Trace.shared.evaluate(given.map(\.node))
             let buffers = given.map { $0.node.buffer! } + captured.leaves
-            let outputs = try captured.program.run(buffers)
-            let results = captured.outputOfResult.map { (captured.outputs[$0], outputs[$0]) }
-            for (variable, (box, buffer)) in zip(captured.assigned, results.dropFirst(captured.resultCount)) {
-                let node = Node(.leaf, box, buffer: buffer)
+            let made = try captured.program.run(buffers, on: Trace.shared.places.accelerator(captured.place))
+            let leaves = try zip(captured.outputs, made).map { output, buffer in
+                let place = output.place == .any ? captured.place : output.place
+                return (box: output.box, buffer: try buffer.on(Trace.shared.places.accelerator(place)), place: place)
+            }
+            let results = captured.outputOfResult.map { leaves[$0] }
+            for (variable, (box, buffer, place)) in zip(captured.assigned, results.dropFirst(captured.resultCount)) {
+                let node = Node(.leaf, box, buffer: buffer, place: place)
                 node.slot = variable.stored.node.slot
                 node.tracksGradient = node.slot != nil
                 variable.stored = Trace.shared.hold(node)
             }
-            return results.prefix(captured.resultCount).map { Trace.shared.hold(Node(.leaf, $0, buffer: $1)) }
+            return results.prefix(captured.resultCount).map { Trace.shared.hold(Node(.leaf, $0.box, buffer: $0.buffer, place: $0.place)) }
         }
     }
 }

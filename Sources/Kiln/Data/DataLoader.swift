@@ -15,7 +15,7 @@ public final class DataLoader: Sequence {
     private var epoch = 0
 
     /// - Parameters:
-    ///   - tensors: all with as many examples, along the first axis; in memory.
+    ///   - tensors: all with as many examples, along the first axis; in memory. Batches are on the tensors' device.
     ///   - dropLast: whether a last batch with fewer examples is left out; such a batch is compiled for by itself.
     public init(_ tensors: [Tensor], batchSize: Int, shuffle: Bool = false, seed: Int = 0, dropLast: Bool = false) {
         precondition(batchSize > 0, "a batch has at least one example")
@@ -51,15 +51,15 @@ public final class DataLoader: Sequence {
 }
 
 extension Tensor {
-    /// Rows by number, copied at once.
+    /// Rows by number; the host's are copied at once.
     func rows(_ numbers: [Int]) -> Tensor {
-        guard rank > 0, !node.tracksGradient, (try? evaluated()) != nil, let buffer = node.buffer else {
-            return take(Tensor(numbers), axis: 0)
+        guard rank > 0, !node.tracksGradient, (try? evaluated()) != nil, let buffer = node.buffer, buffer.accelerator == nil else {
+            return take(Tensor(numbers, device: device), axis: 0)
         }
         let rowBytes = shape[0] == 0 ? 0 : node.box.byteCount / shape[0]
         let source = buffer.pointer
         return withExtendedLifetime(buffer) {
-            Tensor.make(TensorType(dtype, [.constant(numbers.count)] + dims.dropFirst())) { target in
+            Tensor.make(TensorType(dtype, [.constant(numbers.count)] + dims.dropFirst()), device) { target in
                 guard let base = target.baseAddress else { return }
                 for (place, number) in numbers.enumerated() {
                     (base + place * rowBytes).copyMemory(from: source + number * rowBytes, byteCount: rowBytes)

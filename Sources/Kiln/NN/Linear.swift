@@ -57,7 +57,7 @@ public final class Dropout: Layer {
 public func dropout(_ input: Tensor, _ probability: Double, isTraining: Bool = true) -> Tensor {
     guard isTraining, probability > 0 else { return input }
     if probability >= 1 { return .zerosLike(input) }
-    let keeps = Tensor.bernoulli(key: RandomGenerator.shared.key(), input.dims, probability: 1 - probability)
+    let keeps = Tensor.bernoulli(key: RandomGenerator.shared.key(input.device), input.dims, probability: 1 - probability)
     return keeps.select(input * (1 / (1 - probability)), 0)
 }
 

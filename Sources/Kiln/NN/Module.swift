@@ -48,6 +48,13 @@ extension Module {
         return walk.variables.compactMap { name, variable in (variable as? Buffer).map { (name, $0) } }
     }
 
+    /// All parameters and buffers.
+    var variables: [Variable] {
+        var walk = ModuleWalk()
+        walk.visit(self, "")
+        return walk.variables.map(\.variable)
+    }
+
     /// The number of elements of all parameters.
     public var parameterCount: Int { parameters.reduce(0) { $0 + $1.stored.count } }
 

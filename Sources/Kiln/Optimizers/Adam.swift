@@ -18,7 +18,8 @@ public class Adam: Optimizer {
         self.betas = betas
         self.epsilon = epsilon
         self.weightDecay = weightDecay
-        powers = (Buffer(Tensor(1.0, dtype: .f64)), Buffer(Tensor(1.0, dtype: .f64)))
+        let device = parameters.first?.stored.device ?? .default
+        powers = (Buffer(Tensor(1.0, dtype: .f64, device: device)), Buffer(Tensor(1.0, dtype: .f64, device: device)))
         super.init(parameters, learningRate: learningRate)
         means = zeros()
         squares = zeros()
@@ -30,20 +31,21 @@ public class Adam: Optimizer {
         if weightDecay != 0 {
             if decaysWeights { value.mul_(1 - learningRate * weightDecay) } else { gradient = gradient + value * weightDecay }
         }
-        let mean = means[index].value * betas.0 + gradient * (1 - betas.0)
-        let square = squares[index].value * betas.1 + gradient.square() * (1 - betas.1)
+        let mean = kept(means[index], for: value) * betas.0 + gradient * (1 - betas.0)
+        let square = kept(squares[index], for: value) * betas.1 + gradient.square() * (1 - betas.1)
         means[index].value = mean
         squares[index].value = square
         // The estimates start at zero; dividing by 1 - betaᵗ takes that out.
-        let power = (powers.0.value * betas.0, powers.1.value * betas.1)
+        let power = (kept(powers.0, for: value) * betas.0, kept(powers.1, for: value) * betas.1)
         let size = (learningRate / (1 - power.0)).cast(to: dtype)
         let correction = (1 - power.1).rsqrt().cast(to: dtype)
         value.sub_(mean * size / (square.sqrt() * correction + epsilon))
     }
 
     override func finishStep() {
-        powers.0.value = powers.0.value * betas.0
-        powers.1.value = powers.1.value * betas.1
+        guard let first = parameters.first else { return }
+        powers.0.value = kept(powers.0, for: first.value) * betas.0
+        powers.1.value = kept(powers.1, for: first.value) * betas.1
     }
 
     public override var variables: [(name: String, variable: Buffer)] {

@@ -60,8 +60,11 @@ public class Optimizer {
                                    fix: "load what the same optimizer saved")
             }
         }
-        for (name, variable) in variables { variable.value = state[name]! }
+        for (name, variable) in variables { variable.value = state[name]!.to(variable.stored.device) }
     }
+
+    /// What the optimizer keeps, on the device to which its parameter may have gone meanwhile.
+    func kept(_ variable: Buffer, for value: Tensor) -> Tensor { variable.value.to(value.device) }
 
     /// Zeros like each parameter, computed at once.
     func zeros() -> [Buffer] { parameters.map { Buffer(.zerosLike($0.stored.detach())) } }
@@ -72,7 +75,7 @@ public class Optimizer {
 public func clipGradientNorm(_ parameters: [Parameter], _ limit: Double) -> Tensor {
     noGrad {
         let gradients = parameters.compactMap(\.grad)
-        let norm = gradients.reduce(Tensor(0.0)) { $0 + $1.square().sum().cast(to: .f32) }.sqrt()
+        let norm = gradients.reduce(Tensor(0.0, device: gradients.first?.device ?? .cpu)) { $0 + $1.square().sum().cast(to: .f32) }.sqrt()
         let scale = (limit / (norm + 1e-6)).clamp(max: 1.0)
         for parameter in parameters { parameter.grad = parameter.grad.map { $0 * scale.cast(to: $0.dtype) } }
         return norm

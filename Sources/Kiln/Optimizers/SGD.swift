@@ -21,7 +21,7 @@ public final class SGD: Optimizer {
     override func update(_ value: inout Tensor, _ gradient: Tensor, _ index: Int) {
         var direction = weightDecay == 0 ? gradient : gradient + value * weightDecay
         if momentum != 0 {
-            let velocity = velocities[index].value * momentum + direction
+            let velocity = kept(velocities[index], for: value) * momentum + direction
             velocities[index].value = velocity
             direction = nesterov ? direction + velocity * momentum : velocity
         }

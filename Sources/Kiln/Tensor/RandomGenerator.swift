@@ -22,14 +22,14 @@ final class RandomGenerator: @unchecked Sendable {
         }
     }
 
-    /// A fresh key, u32[2].
-    func key() -> Tensor {
-        if let key = ThreadState.current.captures.last?.randomKey() { return key }
+    /// A fresh key, u32[2]. The numbers drawn with it are the same on every device.
+    func key(_ device: Device) -> Tensor {
+        if let key = ThreadState.current.captures.last?.randomKey(Trace.shared.locked { Trace.shared.places.place(device) }) { return key }
         let words: [UInt32] = Trace.shared.locked {
             counter &+= 1
             return [seed, counter]
         }
-        return Tensor(words)
+        return Tensor(words, device: device)
     }
 }
 
@@ -38,19 +38,22 @@ public func manualSeed(_ seed: Int) { RandomGenerator.shared.reset(UInt64(bitPat
 
 extension Tensor {
     /// Numbers evenly from 0 (included) to 1 (excluded).
-    public static func rand(_ shape: [Int], dtype: DType = .f32, file: StaticString = #fileID, line: UInt = #line) -> Tensor {
-        draw(shape, file, line) { uniform(key: RandomGenerator.shared.key(), $0, dtype: dtype, file: file, line: line) }
+    public static func rand(_ shape: [Int], dtype: DType = .f32, device: Device = .default, file: StaticString = #fileID,
+                            line: UInt = #line) -> Tensor {
+        draw(shape, file, line) { uniform(key: RandomGenerator.shared.key(device), $0, dtype: dtype, file: file, line: line) }
     }
 
     /// Numbers from the standard normal distribution.
-    public static func randn(_ shape: [Int], dtype: DType = .f32, file: StaticString = #fileID, line: UInt = #line) -> Tensor {
-        draw(shape, file, line) { normal(key: RandomGenerator.shared.key(), $0, dtype: dtype, file: file, line: line) }
+    public static func randn(_ shape: [Int], dtype: DType = .f32, device: Device = .default, file: StaticString = #fileID,
+                             line: UInt = #line) -> Tensor {
+        draw(shape, file, line) { normal(key: RandomGenerator.shared.key(device), $0, dtype: dtype, file: file, line: line) }
     }
 
     /// Integers from a range, evenly.
-    public static func randint(_ range: Range<Int>, _ shape: [Int], dtype: DType = .i64, file: StaticString = #fileID, line: UInt = #line) -> Tensor {
+    public static func randint(_ range: Range<Int>, _ shape: [Int], dtype: DType = .i64, device: Device = .default,
+                               file: StaticString = #fileID, line: UInt = #line) -> Tensor {
         draw(shape, file, line) {
-            randint(key: RandomGenerator.shared.key(), $0, low: range.lowerBound, high: range.upperBound, dtype: dtype, file: file, line: line)
+            randint(key: RandomGenerator.shared.key(device), $0, low: range.lowerBound, high: range.upperBound, dtype: dtype, file: file, line: line)
         }
     }
 
@@ -60,15 +63,17 @@ extension Tensor {
         return Trace.badSize(TensorType(.f64, dims), location).map { .poisoned($0, at: location) } ?? body(dims)
     }
 
-    public static func randint(_ end: Int, _ shape: [Int], dtype: DType = .i64) -> Tensor { randint(0..<Swift.max(end, 1), shape, dtype: dtype) }
+    public static func randint(_ end: Int, _ shape: [Int], dtype: DType = .i64, device: Device = .default) -> Tensor {
+        randint(0..<Swift.max(end, 1), shape, dtype: dtype, device: device)
+    }
 
-    public static func randLike(_ tensor: Tensor) -> Tensor { uniform(key: RandomGenerator.shared.key(), tensor.dims, dtype: tensor.dtype) }
-    public static func randnLike(_ tensor: Tensor) -> Tensor { normal(key: RandomGenerator.shared.key(), tensor.dims, dtype: tensor.dtype) }
+    public static func randLike(_ tensor: Tensor) -> Tensor { uniform(key: RandomGenerator.shared.key(tensor.device), tensor.dims, dtype: tensor.dtype) }
+    public static func randnLike(_ tensor: Tensor) -> Tensor { normal(key: RandomGenerator.shared.key(tensor.device), tensor.dims, dtype: tensor.dtype) }
 
     /// The numbers below `count` in a random order, i64.
-    public static func randperm(_ count: Int) -> Tensor {
-        var source = SplitMix(seed: Trace.shared.locked { (try? RandomGenerator.shared.key().array(as: UInt32.self)) ?? [0, 0] })
-        return Tensor((0..<count).shuffled(using: &source))
+    public static func randperm(_ count: Int, device: Device = .default) -> Tensor {
+        var source = SplitMix(seed: Trace.shared.locked { (try? RandomGenerator.shared.key(.cpu).array(as: UInt32.self)) ?? [0, 0] })
+        return Tensor((0..<count).shuffled(using: &source), device: device)
     }
 }
 

@@ -11,6 +11,11 @@ extension Tensor {
             self = value
             return
         }
+        if value.place != place, value.place != .any, place != .any {
+            let error = DeviceError(op: op, operands: [(type, device), (value.type, value.device)], at: location)
+            self = .poisoned(error, at: location)
+            return
+        }
         if sameType, value.type != type {
             self = .poisoned(ShapeError(op: op, "the result does not have the tensor's type", operands: [type, value.type], at: location,
                                         fix: "broadcast and cast the other operand to \(type), or assign a new tensor"), at: location)
@@ -31,10 +36,10 @@ extension Tensor {
         self = Trace.shared.locked { Trace.shared.hold(Trace.shared.alias(value.node, slot: slot, tracks: true)) }
     }
 
-    /// Takes over the elements of another tensor, broadcast and cast to this one's type.
+    /// Takes over the elements of another tensor, broadcast and cast to this one's type, from whatever device.
     public mutating func copy_(_ source: Tensor, file: StaticString = #fileID, line: UInt = #line) {
         let location = SourceLocation(file, line)
-        let cast = source.dtype == dtype ? source : source.cast(to: dtype)
+        let cast = (source.dtype == dtype ? source : source.cast(to: dtype)).to(device)
         replace("copy_", with: cast.dims == dims ? cast : cast.expand(dims), at: location)
     }
 
@@ -94,11 +99,11 @@ extension Tensor {
     }
     /// Draws new elements from the standard normal distribution.
     public mutating func normal_(mean: Double = 0, std: Double = 1, file: StaticString = #fileID, line: UInt = #line) {
-        replace("normal_", with: Tensor.randn(shape, dtype: dtype) * std + mean, at: SourceLocation(file, line))
+        replace("normal_", with: Tensor.randn(shape, dtype: dtype, device: device) * std + mean, at: SourceLocation(file, line))
     }
     /// Draws new elements evenly from a range.
     public mutating func uniform_(_ low: Double = 0, _ high: Double = 1, file: StaticString = #fileID, line: UInt = #line) {
-        replace("uniform_", with: Tensor.rand(shape, dtype: dtype) * (high - low) + low, at: SourceLocation(file, line))
+        replace("uniform_", with: Tensor.rand(shape, dtype: dtype, device: device) * (high - low) + low, at: SourceLocation(file, line))
     }
 
     public static func += (a: inout Tensor, b: Tensor) { a.add_(b) }

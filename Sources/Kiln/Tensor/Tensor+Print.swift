@@ -16,6 +16,7 @@ extension Tensor: CustomStringConvertible, CustomDebugStringConvertible {
         do {
             let text = TensorText(try literal()).text
             let suffix = (dtype == .f32 || dtype == .i64 || dtype == .bool ? "" : ", dtype: \(dtype)")
+                + (device == .cpu ? "" : ", device: \(device)")
                 + (requiresGrad ? node.slot != nil ? ", requiresGrad: true" : ", tracksGrad: true" : "")
             return "Tensor(\(text)\(suffix))"
         } catch { return "Tensor(error: \(error))" }

@@ -10,11 +10,12 @@ extension Tensor {
         return self
     }
 
-    /// Calls `body` with the elements in row-major order.
+    /// Calls `body` with the elements in row-major order, copied to the host if they are on another device.
     public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) throws -> Result {
         try evaluated()
         guard let buffer = node.buffer else { throw InternalError("evaluation", "a tensor that was computed has no buffer") }
-        return try withExtendedLifetime(buffer) { try body(UnsafeRawBufferPointer(start: buffer.pointer, count: node.box.byteCount)) }
+        let host = try buffer.on(nil)
+        return try withExtendedLifetime(host) { try body(UnsafeRawBufferPointer(start: host.pointer, count: node.box.byteCount)) }
     }
 
     /// The elements in row-major order, as the given type.

@@ -50,7 +50,7 @@ extension Tensor {
             if let rows = try leadingRows(indices) { return rows }
             let index = try ResolvedIndex(indices, of: self)
             let sliced = slicing(starts: index.starts, ends: index.ends, steps: index.steps).flipping(index.flipped).reshaping(to: index.shape)
-            return index.picked.map { sliced.take($0.tensor, axis: $0.axis) } ?? sliced
+            return index.picked.map { sliced.take($0.tensor.to(device), axis: $0.axis) } ?? sliced
         } catch { return .poisoned(error, like: self) }
     }
 
@@ -62,8 +62,8 @@ extension Tensor {
         if case .fresh = indices[0] { return nil }
         if end - start == shape[0], index.shape == dims { return self }
         let rowBytes = shape[0] == 0 ? 0 : node.box.byteCount / shape[0]
-        let bytes = UnsafeRawBufferPointer(start: buffer.pointer + start * rowBytes, count: (end - start) * rowBytes)
-        return withExtendedLifetime(buffer) { Tensor.make(TensorType(dtype, index.shape)) { $0.copyMemory(from: bytes) } }
+        let rows = try buffer.part(start * rowBytes..<end * rowBytes)
+        return Trace.shared.locked { Trace.shared.hold(Trace.shared.leaf(TensorType(dtype, index.shape), rows, place)) }
     }
 
     /// The elements of the leading axes where a mask holds.
@@ -74,14 +74,14 @@ extension Tensor {
         }
         let positions = try mask.array(as: Bool.self).enumerated().filter(\.element).map(\.offset)
         let rows = flatten(from: 0, to: mask.rank - 1)
-        return rows.take(Tensor(positions, shape: [positions.count]), axis: 0)
+        return rows.take(Tensor(positions, shape: [positions.count], device: device), axis: 0)
     }
 
     /// Writes a part.
     mutating func setPart(_ indices: [AxisIndex], _ value: Tensor) {
         if node.kind == .poison { return }
         do {
-            let cast = value.dtype == dtype ? value : value.cast(to: dtype)
+            let cast = (value.dtype == dtype ? value : value.cast(to: dtype)).to(device)
             replace("subscript", with: try replacing(indices, cast), at: .unknown)
         } catch { self = .poisoned(error, like: self) }
     }
@@ -91,7 +91,7 @@ extension Tensor {
             guard indices.count == 1, mask.rank <= rank else {
                 throw ShapeError(op: "subscript", "the mask has more axes than the tensor", operands: [type, mask.type], fix: "give a smaller mask")
             }
-            let wide = mask.reshaping(to: mask.dims + Array(repeating: 1, count: rank - mask.rank)).expand(dims)
+            let wide = mask.to(device).reshaping(to: mask.dims + Array(repeating: 1, count: rank - mask.rank)).expand(dims)
             return wide.select(value.expand(dims), self)
         }
         let index = try ResolvedIndex(indices, of: self)
@@ -100,7 +100,7 @@ extension Tensor {
                 throw ShapeError(op: "subscript", "positions and ranges are set at once", operands: [type], fix: "set in two steps")
             }
             let shape = Array(dims[..<axis]) + positions.dims + Array(dims[(axis + 1)...])
-            return put(positions, value.expand(shape), axis: axis)
+            return put(positions.to(device), value.expand(shape), axis: axis)
         }
         // The value is spread over the whole tensor, and a mask of the same making says where it counts.
         let sizes = zip(zip(index.starts, index.ends), index.steps).map { ($0.1 - $0.0).dividedUp(by: .constant($1)) }

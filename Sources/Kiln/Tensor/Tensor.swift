@@ -42,14 +42,18 @@ extension Tensor: Operand {
         Trace.shared.record(op, operands, attributes, regions, location)
     }
 
-    public func literal(_ literal: Literal, at location: SourceLocation) -> Tensor { Tensor(literal) }
+    public func literal(_ literal: Literal, at location: SourceLocation) -> Tensor { Tensor(literal, device: device) }
+
+    public func source(_ op: OpDefinition, _ attributes: Attributes, at location: SourceLocation) -> Tensor {
+        Trace.shared.record(op, [], attributes, [], location, place: place)[0]
+    }
 
     public func scalar(_ value: Scalar, _ dtype: DType, at location: SourceLocation) -> Tensor {
-        Trace.shared.locked { Trace.shared.hold(Trace.shared.number(value, TensorType(dtype, []), location)) }
+        Trace.shared.locked { Trace.shared.hold(Trace.shared.number(value, TensorType(dtype, []), place, location)) }
     }
 
     public func full(_ value: Scalar, _ type: TensorType, at location: SourceLocation) -> Tensor {
-        Trace.shared.locked { Trace.shared.hold(Trace.shared.number(value, type, location)) }
+        Trace.shared.locked { Trace.shared.hold(Trace.shared.number(value, type, place, location)) }
     }
 }
 
@@ -60,18 +64,9 @@ extension Tensor {
     public var count: Int { shape.reduce(1, *) }
     /// The mistake that this tensor carries, if it does.
     public var error: (any Error)? { handle.node.error }
-    /// Where the elements are.
-    public var device: Device { .cpu }
-    /// This tensor on a device.
-    public func to(_ device: Device) -> Tensor { self }
 }
 
 extension Tensor {
     /// Tells whether the value and its history are still held by anybody: for tests of memory.
     package var lifetimeProbe: () -> Bool { { [weak node] in node != nil } }
-}
-
-/// Where tensors are kept and computed.
-public enum Device: Hashable, Sendable {
-    case cpu
 }

@@ -29,8 +29,17 @@ struct Evaluator {
         guard !pending.isEmpty else { return }
         let structure = Structure(pending)
         if let placeholder = structure.placeholders.first { throw Self.unreadable(placeholder) }
-        let buffers = try run(structure)
-        for (root, output) in zip(pending, structure.outputOfRoot) { Self.bind(root, buffers[output]) }
+        if structure.hasTransfers || structure.places.count > 1 { try evaluateAcross(pending) } else { try compute(pending, structure) }
+    }
+
+    /// Computes roots of one device.
+    mutating func compute(_ roots: [Node], _ structure: Structure) throws {
+        let place = structure.places.first ?? .cpu
+        let buffers = try run(structure, place)
+        for (root, output) in zip(roots, structure.outputOfRoot) {
+            root.place = place
+            Self.bind(root, buffers[output])
+        }
     }
 
     static func unreadable(_ node: Node) -> CompileError {
@@ -38,17 +47,18 @@ struct Evaluator {
                      fix: "return it from the function, and read it outside")
     }
 
-    private mutating func run(_ structure: Structure) throws -> [DeviceBuffer] {
-        let entry = try program(structure)
+    private mutating func run(_ structure: Structure, _ place: Place) throws -> [DeviceBuffer] {
+        let accelerator = try Trace.shared.places.accelerator(place)
+        let entry = try program(structure, place)
         ThreadState.current.counters.evaluations += 1
         var inputs = structure.leaves.map { $0.buffer! }
         for (index, node) in structure.numbers.enumerated() where entry.isPromoted[index] {
             inputs.append(try Self.buffer(node.scalar, node.box.type.dtype))
         }
-        return try entry.program.run(inputs)
+        return try entry.program.run(inputs, on: accelerator)
     }
 
-    private mutating func program(_ structure: Structure) throws -> Entry {
+    private mutating func program(_ structure: Structure, _ place: Place) throws -> Entry {
         let known = entries[structure.key]
         if let known, known.fits(structure.numbers) { return known }
         var promoted = known?.isPromoted ?? Array(repeating: false, count: structure.numbers.count)
@@ -60,7 +70,7 @@ struct Evaluator {
             }
         }
         let graph = try graph(structure, promoted)
-        let (program, seconds) = try timed { try TraceProgram(graph) }
+        let (program, seconds) = try timed { try TraceProgram(graph, Trace.shared.places.options(place)) }
         Self.count(seconds)
         if entries.count >= limit { entries.removeAll() }
         let entry = Entry(program: program, isPromoted: promoted, values: structure.numbers.map(\.scalar))
@@ -84,7 +94,7 @@ struct Evaluator {
     }
 
     /// Gives a node its value. History that no gradient needs is let go.
-    private static func bind(_ node: Node, _ buffer: DeviceBuffer) {
+    static func bind(_ node: Node, _ buffer: DeviceBuffer) {
         let source = node.resolved
         node.buffer = buffer
         if source !== node { source.buffer = buffer }

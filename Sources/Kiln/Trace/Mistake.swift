@@ -17,7 +17,7 @@ final class Mistake: @unchecked Sendable {
     init(_ error: any Error) {
         found = error
         #if os(Linux) && canImport(Runtime)
-        if let mistake = error as? ShapeError, !mistake.location.isKnown { stack = try? Backtrace.capture(limit: 40) }
+        if let mistake = error as? any LocatedMistake, !mistake.location.isKnown { stack = try? Backtrace.capture(limit: 40) }
         #endif
     }
 
@@ -25,7 +25,7 @@ final class Mistake: @unchecked Sendable {
     var error: any Error {
         Trace.shared.locked {
             #if os(Linux) && canImport(Runtime)
-            if let stack, var mistake = found as? ShapeError {
+            if let stack, var mistake = found as? any LocatedMistake {
                 mistake.location = Self.place(in: stack)
                 found = mistake
                 self.stack = nil
@@ -59,3 +59,11 @@ final class Mistake: @unchecked Sendable {
     }
     #endif
 }
+
+/// A mistake that names its line.
+protocol LocatedMistake: Error {
+    var location: SourceLocation { get set }
+}
+
+extension ShapeError: LocatedMistake {}
+extension DeviceError: LocatedMistake {}

@@ -17,6 +17,8 @@ final class Node: HasTypeBox, @unchecked Sendable {
         case result
         /// The value of operand 0: a detached tensor, a new leaf, a parameter after its update.
         case alias
+        /// The value of operand 0, copied from another device.
+        case transfer
         /// One number everywhere.
         case number
         /// An argument of a function under capture, or an output of one.
@@ -43,6 +45,8 @@ final class Node: HasTypeBox, @unchecked Sendable {
     var operand1: Node?
     var operand2: Node?
     var others: [Node]
+    /// The device on which the value is kept, or will be.
+    var place: Place
     /// The value, where it has been computed.
     var buffer: DeviceBuffer?
     var scalar: Scalar
@@ -60,7 +64,7 @@ final class Node: HasTypeBox, @unchecked Sendable {
     }
 
     init(_ kind: Kind, _ box: TypeBox, signature: Signature? = nil, operands: [Node] = [], index: Int32 = 0, isAbstract: Bool = false,
-         buffer: DeviceBuffer? = nil, scalar: Scalar = .bool(false), location: SourceLocation = .unknown) {
+         buffer: DeviceBuffer? = nil, scalar: Scalar = .bool(false), place: Place, location: SourceLocation = .unknown) {
         self.kind = kind
         self.box = box
         self.signature = signature
@@ -68,6 +72,7 @@ final class Node: HasTypeBox, @unchecked Sendable {
         self.isAbstract = isAbstract
         self.buffer = buffer
         self.scalar = scalar
+        self.place = place
         self.location = location
         others = []
         Trace.shared.serial &+= 1

@@ -8,15 +8,16 @@ import KilnLLVM
 struct TraceProgram: Sendable {
     private let executable: Executable
 
-    /// Compiles for the processor at hand.
-    init(_ graph: Graph) throws {
-        let artifact = try Pipeline.compile(graph, options: Self.options)
-        let code = try JITCode(artifact.code)
-        executable = try Executable(program: code.infoPointer, owner: code)
+    init(_ graph: Graph, _ options: Options) throws { executable = try Executable(Pipeline.compile(graph, options: options)) }
+
+    /// The outputs for the inputs, in new buffers of the device that the program was compiled for.
+    func run(_ inputs: [DeviceBuffer], on accelerator: Accelerator?) throws -> [DeviceBuffer] { try executable.run(inputs, on: accelerator) }
+}
+
+extension Executable {
+    /// Loads what the compiler made into this process.
+    convenience init(_ artifact: Artifact) throws {
+        let code = try JITCode(artifact.code, functions: artifact.code.devices.isEmpty ? [] : Accelerator.kernelSymbols)
+        try self.init(program: code.infoPointer, owner: code)
     }
-
-    private static let options = Options()
-
-    /// The outputs for the inputs, in new buffers.
-    func run(_ inputs: [DeviceBuffer]) throws -> [DeviceBuffer] { try executable.run(inputs) }
 }

@@ -33,6 +33,8 @@ extension Structure {
                 let signature = node.signature!
                 let operands = node.operands.map { values[$0.resolved.number][0] }
                 values[place] = try graph.append(signature.op, operands, signature.attributes, regions: signature.regions, at: node.location)
+            // One program computes all; the results are copied to where they belong.
+            case .transfer: values[place] = values[node.operand0!.resolved.number]
             case .result: values[place] = [values[node.operand0!.number][Int(node.index)]]
             default: values[place] = try emit(node, values[place], source(node), &graph)
             }

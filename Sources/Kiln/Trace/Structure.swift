@@ -24,6 +24,10 @@ struct Structure {
     private(set) var outputs: [Int] = []
     /// For each root, which output is its value.
     private(set) var outputOfRoot: [Int] = []
+    /// The devices of what is to be computed, in order of first use.
+    private(set) var places: [Place] = []
+    /// Whether values go from one device to another.
+    private(set) var hasTransfers = false
     private(set) var key = StructureKey(words: [])
 
     private let boundary: Int
@@ -46,8 +50,16 @@ struct Structure {
             }
             outputOfRoot.append(outputNumbers[place]!)
         }
-        key.words.append(-1)
+        key.words += [-1, places.first.map { Int($0.number) } ?? 0]
         key.words += outputs
+    }
+
+    /// Whether a node of the kind has a value that follows from its operands'.
+    private static func isComputed(_ kind: Node.Kind) -> Bool {
+        switch kind {
+        case .op, .tuple, .result, .transfer: true
+        case .leaf, .alias, .number, .placeholder, .poison: false
+        }
     }
 
     /// Depth first with a stack of its own: traces are deep.
@@ -59,7 +71,7 @@ struct Structure {
                 continue
             }
             if node.mark == walk { continue }
-            if node.buffer != nil || node.serial < boundary || node.kind != .op && node.kind != .tuple && node.kind != .result {
+            if node.buffer != nil || node.serial < boundary || !Self.isComputed(node.kind) {
                 node.mark = walk
                 append(node)
                 continue
@@ -92,7 +104,11 @@ struct Structure {
             key.words += [-2, node.box.id]
             return
         }
+        if node.place != .any, !places.contains(node.place) { places.append(node.place) }
         switch node.kind {
+        case .transfer:
+            hasTransfers = true
+            key.words += [-6, node.operand0!.resolved.number]
         case .placeholder:
             placeholders.append(node)
             key.words += [-3, node.box.id]

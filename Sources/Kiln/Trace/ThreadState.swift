@@ -17,6 +17,8 @@ final class ThreadState {
     /// What this thread made and has not computed.
     let pending = PendingList()
     var counters = Counters()
+    /// Where tensors are made that are not told.
+    var device = Device.cpu
 
     /// What was done on this thread.
     struct Counters {

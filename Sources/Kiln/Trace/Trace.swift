@@ -21,6 +21,7 @@ final class Trace: @unchecked Sendable {
     // All of these are used under the lock.
     var signatures = SignatureTable()
     var evaluator = Evaluator()
+    var places = PlaceTable()
     /// The number of the latest node.
     var serial = 0
     /// The number of the latest walk over nodes.
@@ -45,13 +46,16 @@ final class Trace: @unchecked Sendable {
     }
 
     /// Records an op. A mistake gives poisoned results.
-    func record(_ op: OpDefinition, _ operands: [Tensor], _ attributes: Attributes, _ regions: [Graph], _ location: SourceLocation) -> [Tensor] {
+    /// - Parameter place: where an op without operands is computed; the default device if left out.
+    func record(_ op: OpDefinition, _ operands: [Tensor], _ attributes: Attributes, _ regions: [Graph], _ location: SourceLocation,
+                place: Place? = nil) -> [Tensor] {
         locked {
-            if op === full { return [number(attributes, location)] }
+            let start = operands.isEmpty ? place ?? places.place(.default) : .any
+            if op === full { return [number(attributes, start, location)] }
             let nodes = operands.map(\.handle.node)
             do {
                 let signature = try signatures.find(op, nodes, attributes, regions, location)
-                return apply(signature, nodes, location).map { hold($0) }
+                return apply(signature, nodes, location, place: start).map { hold($0) }
             } catch {
                 let known = nodes.first { $0.kind == .poison }?.rare?.mistake
                 return [hold(poison(known ?? Mistake(error), nodes.first?.box, location))]
@@ -60,15 +64,18 @@ final class Trace: @unchecked Sendable {
     }
 
     /// Records an op whose signature is known, once for each result.
-    func apply(_ signature: Signature, _ nodes: [Node], _ location: SourceLocation) -> [Node] {
-        if signature.results.count == 1 { return [applySingle(signature, nodes, location)] }
-        let traits = self.traits(signature, nodes)
+    /// - Parameter place: where an op without operands, or with operands on any device, is computed.
+    func apply(_ signature: Signature, _ nodes: [Node], _ location: SourceLocation, place: Place = .any) -> [Node] {
+        if signature.results.count == 1 { return [applySingle(signature, nodes, location, place: place)] }
+        let traits = self.traits(signature, nodes, place)
         if let bad = traits.poisoned { return signature.results.map { poison(bad.rare!.mistake!, $0, location) } }
+        if traits.isMixed { return applyAcross(signature, nodes, location) }
         let tuple = Node(.tuple, signature.results.first ?? signatures.intern(TensorType(.bool, [])), signature: signature, operands: nodes,
-                         isAbstract: traits.isAbstract, location: location)
+                         isAbstract: traits.isAbstract, place: traits.place, location: location)
         tuple.tracksGradient = traits.tracks
         return signature.results.enumerated().map { index, box in
-            let node = Node(.result, box, operands: [tuple], index: Int32(index), isAbstract: traits.isAbstract, location: location)
+            let node = Node(.result, box, operands: [tuple], index: Int32(index), isAbstract: traits.isAbstract, place: traits.place,
+                            location: location)
             node.tracksGradient = traits.tracks && box.type.dtype.isFloat
             return node
         }
@@ -76,42 +83,65 @@ final class Trace: @unchecked Sendable {
 
     /// Records an op with one result.
     @inline(__always)
-    func applySingle(_ signature: Signature, _ nodes: [Node], _ location: SourceLocation) -> Node {
-        let traits = self.traits(signature, nodes)
+    func applySingle(_ signature: Signature, _ nodes: [Node], _ location: SourceLocation, place: Place = .any) -> Node {
+        let traits = self.traits(signature, nodes, place)
         if let bad = traits.poisoned { return poison(bad.rare!.mistake!, signature.results[0], location) }
-        let node = Node(.op, signature.results[0], signature: signature, operands: nodes, isAbstract: traits.isAbstract, location: location)
+        if traits.isMixed { return applyAcross(signature, nodes, location)[0] }
+        let node = Node(.op, signature.results[0], signature: signature, operands: nodes, isAbstract: traits.isAbstract, place: traits.place,
+                        location: location)
         node.tracksGradient = traits.tracks
         return node
     }
 
     @inline(__always)
-    private func traits(_ signature: Signature, _ nodes: [Node]) -> (isAbstract: Bool, tracks: Bool, poisoned: Node?) {
-        var isAbstract = false
+    private func traits(_ signature: Signature, _ nodes: [Node], _ start: Place) -> Traits {
+        var traits = Traits(place: start)
         var tracks = false
         for node in nodes {
-            if node.kind == .poison { return (false, false, node) }
-            isAbstract = isAbstract || node.isAbstract
+            if node.kind == .poison {
+                traits.poisoned = node
+                return traits
+            }
+            traits.isAbstract = traits.isAbstract || node.isAbstract
             tracks = tracks || node.tracksGradient
+            if node.place != traits.place, node.place != .any {
+                if traits.place == .any { traits.place = node.place } else { traits.isMixed = true }
+            }
         }
-        return (isAbstract, tracks && signature.isDifferentiable && ThreadState.current.tracksGradients, nil)
+        traits.tracks = tracks && signature.isDifferentiable && ThreadState.current.tracksGradients
+        return traits
+    }
+
+    /// What a node has from its operands.
+    private struct Traits {
+        var isAbstract = false
+        var tracks = false
+        var poisoned: Node?
+        var place: Place
+        /// Whether the operands are on different devices.
+        var isMixed = false
+
+        @inline(__always)
+        init(place: Place) { self.place = place }
     }
 
     func poison(_ mistake: Mistake, _ box: TypeBox?, _ location: SourceLocation) -> Node {
-        let node = Node(.poison, box ?? signatures.intern(TensorType(.f32, [])), location: location)
+        let node = Node(.poison, box ?? signatures.intern(TensorType(.f32, [])), place: .any, location: location)
         node.rare = .init(mistake: mistake)
         return node
     }
 
     /// One number everywhere.
-    func number(_ value: Scalar, _ type: TensorType, _ location: SourceLocation) -> Node {
+    func number(_ value: Scalar, _ type: TensorType, _ place: Place, _ location: SourceLocation) -> Node {
         let isSymbolic = type.shape.contains { $0.constant == nil }
-        return Node(.number, signatures.intern(type), isAbstract: isSymbolic, scalar: value.converted(to: type.dtype), location: location)
+        return Node(.number, signatures.intern(type), isAbstract: isSymbolic, scalar: value.converted(to: type.dtype), place: place,
+                    location: location)
     }
 
-    private func number(_ attributes: Attributes, _ location: SourceLocation) -> Tensor {
+    private func number(_ attributes: Attributes, _ place: Place, _ location: SourceLocation) -> Tensor {
         let type = TensorType(attributes.dtype("dtype") ?? .f32, attributes.dims("shape"))
         if let wrong = Self.badSize(type, location) { return hold(poison(Mistake(wrong), nil, location)) }
-        return hold(number(attributes.scalar("value") ?? 0, type, location))
+        return hold(number(attributes.scalar("value") ?? 0, type, place, location))
     }
 
     /// The error for a type whose sizes are negative, or whose bytes can't be counted.
@@ -142,7 +172,7 @@ final class Trace: @unchecked Sendable {
         if node.kind == .poison { return node }
         let source = node.resolved
         let copy = Node(.alias, node.box, operands: source.buffer == nil ? [source] : [], isAbstract: source.isAbstract, buffer: source.buffer,
-                        location: node.location)
+                        place: node.place, location: node.location)
         copy.slot = slot
         copy.tracksGradient = tracks
         if source.rare?.isRandomKey == true { copy.rare = source.rare }
@@ -150,5 +180,7 @@ final class Trace: @unchecked Sendable {
     }
 
     /// A tensor of bytes that are there.
-    func leaf(_ type: TensorType, _ buffer: DeviceBuffer) -> Node { Node(.leaf, signatures.intern(type), buffer: buffer) }
+    func leaf(_ type: TensorType, _ buffer: DeviceBuffer, _ place: Place) -> Node {
+        Node(.leaf, signatures.intern(type), buffer: buffer, place: place)
+    }
 }

@@ -1,0 +1,91 @@
+// Devices as small numbers, for nodes of the trace: a device comes in, its number, its memory and the compiler's options for it go out.
+import KilnCompiler
+import KilnExecution
+import KilnIR
+import KilnKernels
+import KilnLLVM
+
+/// The number of a device in the table.
+struct Place: Hashable, Sendable {
+    let number: UInt16
+
+    /// Of what goes with operands on any device, such as an argument of a region.
+    static let any = Place(number: 0)
+    static let cpu = Place(number: 1)
+}
+
+/// The devices that were named so far. Used under the trace's lock.
+struct PlaceTable {
+    private struct Entry {
+        let device: Device
+        /// Opened with the first tensor; a GPU that could not be opened is tried again.
+        var accelerator: Accelerator?
+        var options: Options?
+    }
+
+    private var entries = [Entry(device: .cpu), Entry(device: .cpu)]
+    private var places: [Device: Place] = [.cpu: .cpu]
+
+    mutating func place(_ device: Device) -> Place {
+        if case .cpu = device.kind { return .cpu }
+        if let place = places[device] { return place }
+        precondition(entries.count <= UInt16.max, "a process names at most 65535 devices")
+        let place = Place(number: UInt16(entries.count))
+        entries.append(Entry(device: device))
+        places[device] = place
+        return place
+    }
+
+    func device(_ place: Place) -> Device { entries[Int(place.number)].device }
+
+    /// The device's memory; nil for the host's. Throws where there is no such GPU.
+    mutating func accelerator(_ place: Place) throws -> Accelerator? {
+        let index = Int(place.number)
+        if let accelerator = entries[index].accelerator { return accelerator }
+        let accelerator = try entries[index].device.open()
+        entries[index].accelerator = accelerator
+        return accelerator
+    }
+
+    /// How to compile for the device.
+    mutating func options(_ place: Place) throws -> Options {
+        let index = Int(place.number)
+        if let options = entries[index].options { return options }
+        let options = Options(target: entries[index].device.target(try accelerator(place)))
+        entries[index].options = options
+        return options
+    }
+}
+
+extension Device {
+    /// Opens the device; nil for the processor, which needs no opening.
+    func open() throws -> Accelerator? {
+        switch kind {
+        case .cpu: nil
+        case .gpu(let index): try Accelerator.gpu(index)
+        case .emulated(let gpu, let seed): try .emulated(architecture: gpu.architecture, isSpecific: gpu.isSpecific, seed: seed)
+        }
+    }
+
+    /// How to compile for the device. Throws where there is no such GPU.
+    package func options() throws -> Options {
+        try Trace.shared.locked { try Trace.shared.places.options(Trace.shared.places.place(self)) }
+    }
+
+    /// What to compile for.
+    func target(_ accelerator: Accelerator?) -> Target {
+        let host = HostTarget.detect()
+        return switch kind {
+        case .cpu: host
+        case .gpu: Target(.best(for: accelerator?.architecture ?? 80))
+        case .emulated(let gpu, _): Target(gpu, triple: host.triple, processor: host.processor, features: host.features)
+        }
+    }
+}
+
+extension GPU {
+    /// The most demanding code that a GPU of the given compute capability runs.
+    static func best(for architecture: Int) -> GPU {
+        all.last { $0.isSpecific ? $0.architecture == architecture : $0.architecture <= architecture } ?? .sm80
+    }
+}

@@ -1,0 +1,46 @@
+// Where a tensor is, and tensors and modules on other devices.
+import KilnIR
+
+extension Tensor {
+    /// Where the elements are, or will be when they are computed.
+    public var device: Device { Trace.shared.locked { Trace.shared.places.device(node.place) } }
+
+    /// This tensor on a device. What is known is copied now, what is pending when it has been computed; gradients flow back.
+    ///
+    /// Without such a device the result carries the error, as with any mistake.
+    public func to(_ device: Device, file: StaticString = #fileID, line: UInt = #line) -> Tensor {
+        let location = SourceLocation(file, line)
+        do {
+            return try Trace.shared.locked {
+                let place = Trace.shared.places.place(device)
+                return node.place == place ? self : Trace.shared.hold(try Trace.shared.move(node, to: place, location))
+            }
+        } catch { return .poisoned(error, like: self, at: location) }
+    }
+
+    var place: Place { node.place }
+}
+
+extension Module {
+    /// Moves all parameters and buffers to a device, with the parameters' gradients. They stay the parameters that they are: an optimizer
+    /// that was made for them goes on with them there.
+    ///
+    /// Throws, and moves nothing, where there is no such device.
+    @discardableResult
+    public func to(_ device: Device) throws -> Self {
+        if isCapturing {
+            throw CompileError("to(\(device))", "a module can't be moved inside a function that is being captured", fix: "move it before")
+        }
+        let variables = self.variables
+        let moved = variables.map { $0.stored.detach().to(device) }
+        for tensor in moved { if let error = tensor.error { throw error } }
+        for (variable, tensor) in zip(variables, moved) where variable.stored.place != tensor.place {
+            Trace.shared.locked {
+                let slot = variable.stored.node.slot
+                slot?.gradient = slot?.gradient?.to(device)
+                variable.stored = Trace.shared.hold(Trace.shared.alias(tensor.node, slot: slot, tracks: slot != nil))
+            }
+        }
+        return self
+    }
+}
