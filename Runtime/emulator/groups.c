@@ -187,6 +187,8 @@ void kiln_emu_group_multiply_add(thread *thread, int32_t kind, int32_t columns, 
     product->left_pieces.count = product->right_pieces.count = 0;
     product->is_wrong = !kiln_grid_view(thread, left, kind, ROWS, &product->left_pieces, line) ||
                         !kiln_grid_view(thread, right, kind, columns, &product->right_pieces, line);
+    // From now on it may read; what other threads write before they issue it is too late.
+    mark(grid, product, thread->warp->number / 4, (uint32_t)thread->started + 1, true);
   } else if (product->kind != kind || product->columns != columns || product->accumulates != accumulates ||
              !is_same_view(&product->left, left) || !is_same_view(&product->right, right) ||
              !kiln_grid_same_line(product->line, line)) {
@@ -203,7 +205,6 @@ void kiln_emu_group_multiply_add(thread *thread, int32_t kind, int32_t columns, 
   int32_t number = thread->warp->number / 4;
   product_group *group = &grid->products->groups[number];
   group->started++;
-  mark(grid, product, number, (uint32_t)group->started, true);
   if (grid->copies_land == 0 || (grid->copies_land == 2 && (kiln_grid_random(grid) & 1))) read_operands(grid, product);
   for (int32_t index = 4 * number; index < 4 * number + 4; index++) {
     uint32_t lanes = 0;
@@ -222,8 +223,7 @@ void kiln_emu_commit_group(thread *thread) {
 }
 
 /// Adds the product to the thread's fragment: elements 2i and 2i + 1 are neighbours, 4i + 2 is eight rows further down.
-static void finish(kiln_emulator *grid, const thread *thread, product *product) {
-  if (!product->is_read) read_operands(grid, product);
+static void finish(const thread *thread, product *product) {
   int32_t columns = product->columns, row = thread->number % GROUP / WARP * 16 + thread->lane / 4;
   bool is_integer = kiln_grid_kind_is_integer(product->kind);
   for (int32_t index = 0; index < columns / 2; index++) {
@@ -251,9 +251,11 @@ void kiln_emu_wait_group(thread *thread, int32_t pending, const char *line) {
   }
   for (; thread->finished < last; thread->finished++) {
     product *product = group->slots[thread->finished % SLOTS];
-    if (!product->is_wrong) finish(grid, thread, product);
+    // It ends for all at once.
+    if (!product->is_wrong && !product->is_read) read_operands(grid, product);
+    if (product->finished == 0) mark(grid, product, number, 0, false);
+    if (!product->is_wrong) finish(thread, product);
     if (++product->finished < GROUP) continue;
-    mark(grid, product, number, 0, false);
     product->issued = 0;
     group->finished++;
   }
