@@ -34,9 +34,6 @@ struct products {
   int32_t left_integers[ROWS * 32], right_integers[MAX_COLUMNS * 32], across_integers[32 * MAX_COLUMNS];
 };
 
-typedef float float_row __attribute__((vector_size(32), aligned(4)));
-typedef int32_t integer_row __attribute__((vector_size(32), aligned(4)));
-
 void kiln_grid_products_begin(kiln_emulator *grid) {
   for (int32_t number = 0; grid->products != NULL && number < MAX_GROUPS; number++) {
     product_group *group = &grid->products->groups[number];
@@ -71,22 +68,9 @@ void kiln_grid_products_destroy(kiln_emulator *grid) {
   free(grid->products);
 }
 
-/// Four rows of eight sums at a time.
-#define MULTIPLY_VIEWS(row_type, type, left, right, across)                                                                  \
-  do {                                                                                                                       \
-    for (int32_t column = 0; column < columns; column++)                                                                     \
-      for (int32_t k = 0; k < depth; k++) across[k * MAX_COLUMNS + column] = right[column * 32 + k];                         \
-    for (int32_t row = 0; row < ROWS; row += 4) {                                                                            \
-      for (int32_t column = 0; column < columns; column += 8) {                                                              \
-        row_type sums[4] = {{0}};                                                                                            \
-        for (int32_t k = 0; k < depth; k++) {                                                                                \
-          row_type factors = *(const row_type *)&across[k * MAX_COLUMNS + column];                                           \
-          for (int32_t part = 0; part < 4; part++) sums[part] += left[(row + part) * 32 + k] * factors;                      \
-        }                                                                                                                    \
-        for (int32_t part = 0; part < 4; part++) *(row_type *)&((type *)product->result)[(row + part) * columns + column] = sums[part]; \
-      }                                                                                                                      \
-    }                                                                                                                        \
-  } while (0)
+#define ACROSS(from, to)                                                                                                     \
+  for (int32_t k = 0; k < depth; k++)                                                                                        \
+    for (int32_t column = 0; column < columns; column++) to[k * MAX_COLUMNS + column] = from[column * 32 + k];
 
 static void read_operands(kiln_emulator *grid, product *product) {
   struct products *all = grid->products;
@@ -94,10 +78,13 @@ static void read_operands(kiln_emulator *grid, product *product) {
   product->is_read = true;
   kiln_grid_read_view(grid, &product->left_pieces, product->kind, product->left.transposed, ROWS, all->left, all->left_integers);
   kiln_grid_read_view(grid, &product->right_pieces, product->kind, product->right.transposed, columns, all->right, all->right_integers);
+  memset(product->result, 0, (size_t)(ROWS * columns) * sizeof(float));
   if (kiln_grid_kind_is_integer(product->kind)) {
-    MULTIPLY_VIEWS(integer_row, int32_t, all->left_integers, all->right_integers, all->across_integers);
+    ACROSS(all->right_integers, all->across_integers)
+    kiln_grid_multiply_integers(product->result, all->left_integers, all->across_integers, MAX_COLUMNS, ROWS, columns, depth);
   } else {
-    MULTIPLY_VIEWS(float_row, float, all->left, all->right, all->across);
+    ACROSS(all->right, all->across)
+    kiln_grid_multiply_floats(product->result, all->left, all->across, MAX_COLUMNS, ROWS, columns, depth);
   }
 }
 
@@ -222,20 +209,24 @@ void kiln_emu_commit_group(thread *thread) {
   thread->product_groups[thread->product_group_count++] = thread->started;
 }
 
-/// Adds the product to the thread's fragment: elements 2i and 2i + 1 are neighbours, 4i + 2 is eight rows further down.
+/// Of each eight columns a thread has two neighbours in one row, and two in the row eight further down.
+#define ADD(type)                                                                                                            \
+  do {                                                                                                                       \
+    type *sum = product->sums[thread->number % GROUP];                                                                       \
+    const type *above = (type *)product->result + place, *below = above + 8 * columns;                                       \
+    for (int32_t eight = 0; eight < columns; eight += 8, sum += 4) {                                                         \
+      const type parts[4] = {above[eight], above[eight + 1], below[eight], below[eight + 1]};                                \
+      for (int32_t part = 0; part < 4; part++) sum[part] = product->accumulates ? sum[part] + parts[part] : parts[part];     \
+    }                                                                                                                        \
+  } while (0)
+
 static void finish(const thread *thread, product *product) {
   int32_t columns = product->columns, row = thread->number % GROUP / WARP * 16 + thread->lane / 4;
-  bool is_integer = kiln_grid_kind_is_integer(product->kind);
-  for (int32_t index = 0; index < columns / 2; index++) {
-    int32_t column = index / 4 * 8 + thread->lane % 4 * 2 + index % 2;
-    int32_t place = (row + index / 2 % 2 * 8) * columns + column;
-    if (is_integer) {
-      uint32_t *sum = (uint32_t *)product->sums[thread->number % GROUP] + index;
-      *sum = (product->accumulates ? *sum : 0) + ((uint32_t *)product->result)[place];
-    } else {
-      float *sum = (float *)product->sums[thread->number % GROUP] + index;
-      *sum = (product->accumulates ? *sum : 0) + ((float *)product->result)[place];
-    }
+  int32_t place = row * columns + thread->lane % 4 * 2;
+  if (kiln_grid_kind_is_integer(product->kind)) {
+    ADD(uint32_t);
+  } else {
+    ADD(float);
   }
 }
 

@@ -115,38 +115,45 @@ static void gather(const warp *warp, unsigned char left[16][32], unsigned char r
   }
 }
 
-#define MULTIPLY_ALL(type, a, b, wide)                                                                                       \
-  do {                                                                                                                       \
-    type across[32][8], sums[16][8];                                                                                         \
-    for (int32_t column = 0; column < 8; column++)                                                                           \
-      for (int32_t k = 0; k < depth; k++) across[k][column] = b[column][k];                                                  \
-    for (int32_t lane = 0; lane < WARP; lane++) {                                                                            \
-      memcpy(&sums[lane / 4][lane % 4 * 2], warp->pointers[0][lane], 8);                                                     \
-      memcpy(&sums[lane / 4 + 8][lane % 4 * 2], (const char *)warp->pointers[0][lane] + 8, 8);                               \
-    }                                                                                                                        \
-    for (int32_t row = 0; row < 16; row++)                                                                                   \
-      for (int32_t k = 0; k < depth; k++)                                                                                    \
-        for (int32_t column = 0; column < 8; column++)                                                                       \
-          sums[row][column] = (type)((wide)sums[row][column] + (wide)(a[row][k] * across[k][column]));                       \
-    for (int32_t lane = 0; lane < WARP; lane++) {                                                                            \
-      memcpy((void *)warp->pointers[0][lane], &sums[lane / 4][lane % 4 * 2], 8);                                             \
-      memcpy((char *)warp->pointers[0][lane] + 8, &sums[lane / 4 + 8][lane % 4 * 2], 8);                                     \
-    }                                                                                                                        \
-  } while (0)
+/// The sums of all threads, by rows, and back.
+static void move_sums(const warp *warp, uint32_t sums[16][8], bool back) {
+  for (int32_t lane = 0; lane < WARP; lane++) {
+    uint32_t *fragment = (uint32_t *)warp->pointers[0][lane], *above = &sums[lane / 4][lane % 4 * 2], *below = above + 64;
+    if (back) {
+      memcpy(fragment, above, 8);
+      memcpy(fragment + 2, below, 8);
+    } else {
+      memcpy(above, fragment, 8);
+      memcpy(below, fragment + 2, 8);
+    }
+  }
+}
+
+#define ACROSS(from, to)                                                                                                     \
+  for (int32_t column = 0; column < 8; column++)                                                                             \
+    for (int32_t k = 0; k < depth; k++) to[k][column] = from[column][k];
 
 static void multiply(const warp *warp, int32_t kind) {
   unsigned char left[16][32], right[8][32];
-  float a[16][32], b[8][32];
-  int32_t integers_a[16][32], integers_b[8][32];
   int32_t depth = 32 / kiln_grid_kind_bytes(kind);
+  uint32_t sums[16][8];
   gather(warp, left, right);
+  move_sums(warp, sums, false);
+  float a[16][32], b[8][32], across[32][8];
+  int32_t integers_a[16][32], integers_b[8][32], integers_across[32][8];
   for (int32_t row = 0; row < 16; row++) kiln_grid_decode(kind, left[row], a[row], integers_a[row]);
   for (int32_t column = 0; column < 8; column++) kiln_grid_decode(kind, right[column], b[column], integers_b[column]);
   if (kiln_grid_kind_is_integer(kind)) {
-    MULTIPLY_ALL(int32_t, integers_a, integers_b, uint32_t);
+    ACROSS(integers_b, integers_across)
+    kiln_grid_multiply_integers((int32_t *)sums, integers_a[0], integers_across[0], 8, 16, 8, depth);
   } else {
-    MULTIPLY_ALL(float, a, b, float);
+    float real_sums[16][8];
+    ACROSS(b, across)
+    memcpy(real_sums, sums, sizeof sums);
+    kiln_grid_multiply_floats(real_sums[0], a[0], across[0], 8, 16, 8, depth);
+    memcpy(sums, real_sums, sizeof sums);
   }
+  move_sums(warp, sums, true);
 }
 
 void kiln_emu_multiply_add(thread *thread, int32_t kind, void *sum, const void *left, const void *right, const char *line) {

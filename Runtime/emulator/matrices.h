@@ -15,4 +15,11 @@ static inline bool kiln_grid_kind_is_integer(int32_t kind) { return kind == KIND
 /// 32 bytes of elements as f32, or as i32 for integers; tf32 drops 13 bits.
 void kiln_grid_decode(int32_t kind, const unsigned char bytes[32], float *floats, int32_t *integers);
 
+/// sums (rows × columns) += left (rows × depth, 32 a row) · across (depth × columns, `stride` a row), in the order of depth.
+/// Rows are a multiple of 4, columns of 8.
+void kiln_grid_multiply_floats(float *sums, const float *left, const float *across, int32_t stride, int32_t rows, int32_t columns,
+                               int32_t depth);
+void kiln_grid_multiply_integers(int32_t *sums, const int32_t *left, const int32_t *across, int32_t stride, int32_t rows,
+                                 int32_t columns, int32_t depth);
+
 #endif

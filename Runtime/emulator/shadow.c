@@ -201,7 +201,8 @@ void kiln_grid_note_read(kiln_emulator *grid, cell *cell, earlier_read now, cons
   cell->read_line = line;
 }
 
-static inline void touch(thread *thread, cell *cell, int32_t offset, access access, const char *line) {
+/// What is not in order at a glance.
+static void touch_slowly(thread *thread, cell *cell, int32_t offset, access access, const char *line) {
   kiln_emulator *grid = thread->grid;
   const warp *warp = thread->warp;
   bool is_own = cell->writer == AGENTS + thread->number && cell->write_generation != IN_FLIGHT && cell->write_generation >= grid->unit_generation;
@@ -232,6 +233,39 @@ static inline void touch(thread *thread, cell *cell, int32_t offset, access acce
     now.warp |= COMBINED;
     kiln_grid_note_read(grid, cell, now, line);
   }
+}
+
+static inline void touch(thread *thread, cell *cell, int32_t offset, access access, const char *line) {
+  const kiln_emulator *grid = thread->grid;
+  const warp *warp = thread->warp;
+  // Written by a thread before the team's last barrier, or by this one.
+  uint32_t written = cell->write_generation;
+  bool is_settled = cell->writer >= AGENTS && written >= grid->unit_generation &&
+                    (written < grid->generation || (written == grid->generation && cell->writer == AGENTS + thread->number));
+  if (LIKELY(is_settled && !cell->is_combined)) {
+    bool is_read = cell->read_generation == grid->generation;
+    bool is_alike = cell->read.warp == warp->number && cell->read.clock == warp->clock;
+    uint32_t lane = 1u << thread->lane;
+    if (access == READS && (!is_read || is_alike)) {
+      if (is_read) {
+        cell->read.lanes |= lane;
+      } else {
+        cell->read = (earlier_read){.clock = warp->clock, .lanes = lane, .warp = warp->number};
+        cell->read_generation = grid->generation;
+      }
+      cell->read_line = line;
+      return;
+    }
+    if (access == WRITES && (!is_read || (is_alike && cell->read.lanes == lane && cell->read.next == 0))) {
+      cell->write_generation = grid->generation;
+      cell->write_clock = warp->clock;
+      cell->writer = (uint16_t)(AGENTS + thread->number);
+      cell->write_line = line;
+      cell->read_generation = 0;
+      return;
+    }
+  }
+  touch_slowly(thread, cell, offset, access, line);
 }
 
 static void check_busy(thread *thread, int32_t offset, int32_t bytes, access access, const char *line) {
