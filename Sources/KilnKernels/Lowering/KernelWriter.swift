@@ -51,6 +51,9 @@ final class KernelWriter {
         return lists.removeLast()
     }
 
+    /// Writes the body in place; what it computes is not taken up again after it.
+    func scoped(_ body: () throws -> Void) rethrows { for statement in try block(body) { append(statement) } }
+
     func define(_ instruction: Instruction, _ dtype: DType) -> ValueNumber {
         let isRepeatable = isRepeatable(instruction)
         if isRepeatable { for scope in known.reversed() { if let number = scope[instruction] { return number } } }
@@ -65,6 +68,7 @@ final class KernelWriter {
         switch instruction {
         case .load(let access, _): if case .local = access.memory { false } else { !written.contains(access.memory) }
         case .reduceLanes: false
+        case .shuffle, .vote: false
         default: true
         }
     }

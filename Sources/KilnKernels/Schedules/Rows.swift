@@ -47,17 +47,18 @@ extension GroupLowering {
         let plan = try rowPlan()
         let lastIsReduced = plan.axes.contains(plan.domain.lastIndex { $0 != 1 } ?? plan.domain.count - 1)
         let inner = plan.domain.last { $0 != 1 } ?? 1
-        let isNarrow = (inner.constant ?? 64) < 8
+        let isNarrow = target.gpu == nil && (inner.constant ?? 64) < 8
         try runRows(plan, alongReduced: lastIsReduced && !(isNarrow && !plan.keptAxes.isEmpty))
     }
 
     func runRows(_ plan: RowPlan, alongReduced: Bool) throws {
+        if target.gpu != nil { return try teamRows(plan, alongReduced: alongReduced) }
         let split = splitReduction(plan, alongReduced: alongReduced)
         if alongReduced { try rowsAlongReduced(plan, split) } else { try rowsAlongKept(plan, split) }
         if let split { try combineParts(plan, split) }
     }
 
-    private func rowPlan() throws -> RowPlan {
+    func rowPlan() throws -> RowPlan {
         var level: [ValueID: Int] = [:]
         var plan: RowPlan?
         for (position, operation) in region.operations.enumerated() {
@@ -138,25 +139,23 @@ extension GroupLowering {
     }
 
     /// The domain's axes, merged among the kept and among the reduced.
-    private func mergedRowAxes(_ plan: RowPlan, _ axes: [DomainAxis]) throws -> ([DomainAxis], [DomainAxis]) {
-        let expressions = try observe {
-            for level in plan.levels {
-                for reduction in level {
-                    _ = try reduction.term(axes.map(\.variable), self.elements)
-                    self.elements.current[reduction.value] = self.writer.constant(0, self.region.type(of: reduction.value).dtype)
-                }
-            }
-            for number in plan.earlyOutputs.values.flatMap({ $0 }).sorted() + plan.fullOutputs + plan.keptOutputs {
-                let at = self.outputIndices(plan, number, axes.map(\.variable))
-                self.storeOutput(number, try self.elements.element(self.region.outputs[number].value, at), at)
-            }
-        }
-        elements.current = [:]
+    func mergedRowAxes(_ plan: RowPlan, _ axes: [DomainAxis]) throws -> ([DomainAxis], [DomainAxis]) {
+        let expressions = try observe { try self.writeAll(plan, axes.map(\.variable)) }
         // A position in an argmax is the index itself.
         let positions = plan.levels.flatMap { $0 }.contains { $0.code.hasPosition } ? plan.axes.map { axes[$0].variable } : []
         let outer = merged(plan.keptAxes.map { axes[$0] }, expressions: expressions)
         let inner = merged(plan.axes.map { axes[$0] }, expressions: expressions + positions)
         return (outer, inner)
+    }
+
+    /// All terms and outputs at one element, for looking at.
+    func writeAll(_ plan: RowPlan, _ variables: [Dim]) throws {
+        defer { elements.current = [:] }
+        for reduction in plan.levels.flatMap({ $0 }) {
+            _ = try reduction.term(variables, elements)
+            elements.current[reduction.value] = writer.constant(0, region.type(of: reduction.value).dtype)
+        }
+        try storeOutputs(plan, plan.earlyOutputs.values.flatMap { $0 }.sorted() + plan.fullOutputs + plan.keptOutputs, variables)
     }
 
     func outputIndices(_ plan: RowPlan, _ number: Int, _ variables: [Dim]) -> [Dim] {
@@ -227,7 +226,7 @@ extension GroupLowering {
     }
 
     /// The position within the reduced axes, in row-major order.
-    private func innerPosition(_ inner: [DomainAxis]) -> Dim {
+    func innerPosition(_ inner: [DomainAxis]) -> Dim {
         var position: Dim = 0
         for axis in inner { position = position * axis.size + axis.variable }
         return position

@@ -23,7 +23,7 @@ extension GroupLowering {
 
     private func lowerForTeams(_ kind: Fuse.Kind) throws {
         switch kind {
-        case .pointwise: try pointwise()
+        case .pointwise: try teamPointwise()
         case .rows: try rows()
         case .contraction: try contraction()
         case .scan: try scan()

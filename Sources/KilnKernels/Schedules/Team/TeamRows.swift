@@ -1,0 +1,212 @@
+// The GPU's schedule of reductions, and of chains of them, along the innermost axis. A few threads, a warp or a team have a row:
+// they go through it once for each level of the chain, and keep what later passes need in registers, or in shared memory, so that
+// memory is read once and written once. What a pass keeps it finds again in the thread that kept it.
+// The model is bytes over bandwidth: rows of 256 and more f32 elements should reach 0.9 of a copy.
+
+import KilnIR
+import KilnPasses
+
+extension GroupLowering {
+    /// Bytes of registers in which a thread keeps elements.
+    private static let keptRegisterBytes = 192
+    /// Bytes of shared memory in which a team keeps them.
+    private static let keptSharedBytes = 96 << 10
+
+    func teamRows(_ plan: RowPlan, alongReduced: Bool) throws {
+        if isTeamSplit(plan, alongReduced: alongReduced) { return try teamSplitRows(plan, alongReduced: alongReduced) }
+        if alongReduced { try teamRowsAlongReduced(plan) } else { try teamRowsAlongKept(plan) }
+    }
+
+    private func teamRowsAlongReduced(_ plan: RowPlan) throws {
+        let axes = makeAxes(plan.domain)
+        let variables = axes.map(\.variable)
+        let (outer, inner) = try mergedRowAxes(plan, axes)
+        let rows = outer.reduce(1) { $0 * $1.size }
+        let width = try rowWidth(plan, inner, variables)
+        let kept = keptValues(plan)
+        let layout = rowLayout(rows, TeamSpan.sizes(inner, width).reduce(1, *), width, kept)
+        let slot = elements.makeVariable(size: inner.reduce(1) { $0 * $1.size })
+        let span = TeamSpan(axes: inner, width: width, group: layout.group, isWrittenOut: layout.isWrittenOut, unroll: layout.unroll, slot: slot)
+        let perTeam = Dim.constant(layout.threads / layout.group)
+        let work = plan.domain.reduce(1, *) * .constant(costPerElement)
+        try teamPhase(units: rows.dividedUp(by: perTeam), threads: layout.threads, work: work, resident: layout.resident) { unit, thread in
+            let group = Dim.constant(layout.group)
+            let own = layout.group == layout.threads ? 0 : writer.bind(thread.number / group)
+            let row = layout.group == layout.threads ? unit : writer.bind(unit * perTeam + own)
+            let number = layout.group == layout.threads ? thread.number : writer.bind(thread.number - own * group)
+            for (axis, index) in zip(outer, unflatten(row, outer.map(\.size))) { elements.setVariable(axis.variable, to: index) }
+            let isWhole = layout.group == layout.threads || (rows.constant.map { $0 % (layout.threads / layout.group) == 0 } ?? false)
+            /// The passes run for rows that are there; threads work together outside of them.
+            func pass(_ body: () throws -> Void) throws {
+                if isWhole { return try body() }
+                try writer.branch([.isNonNegative(rows - 1 - row)], then: body)
+            }
+            let places = keptPlaces(plan, kept, layout, span, own)
+            defer {
+                elements.current = [:]
+                elements.kept = [:]
+            }
+            for (level, reductions) in plan.levels.enumerated() {
+                let accumulators = reductions.map { ThreadAccumulator($0.code, width: width, parts: layout.isWrittenOut ? 1 : layout.unroll, self) }
+                let keep = kept[level] ?? []
+                try pass {
+                    try eachVector(span, number, keepsInShared: layout.keepsInShared) { lane, part in
+                        for value in keep {
+                            guard let place = places[value] else { continue }
+                            writer.store(try elements.element(value, variables), place.memory, elements.physical(place.offset + slot))
+                        }
+                        try accumulate(reductions, accumulators, variables, inner, lane, part)
+                        try storeOutputs(plan, plan.earlyOutputs[level] ?? [], variables)
+                    }
+                }
+                for value in keep { if let place = places[value] { elements.kept[value] = (place, place.offset + slot) } }
+                let states = combined(accumulators.map { $0.total(writer) }, reductions.map(\.code), group: layout.group, thread)
+                for (reduction, state) in zip(reductions, states) { elements.current[reduction.value] = reduction.result(state, writer) }
+            }
+            if !plan.keptOutputs.isEmpty {
+                let isLast: [IndexCondition] = isWhole ? [] : [.isNonNegative(rows - 1 - row)]
+                try writer.branch(layout.group == 1 ? isLast : isLast + [.isZero(number)]) { try storeOutputs(plan, plan.keptOutputs, variables) }
+            }
+            if plan.fullOutputs.isEmpty { return }
+            try pass {
+                try eachVector(span, number, keepsInShared: layout.keepsInShared) { _, _ in try storeOutputs(plan, plan.fullOutputs, variables) }
+            }
+        }
+    }
+
+    /// Combines the reductions' terms at the current element into the accumulators.
+    func accumulate(_ reductions: [RowReduction], _ accumulators: [ThreadAccumulator], _ variables: [Dim], _ inner: [DomainAxis],
+                    _ lane: Dim, _ part: Int) throws {
+        for (reduction, accumulator) in zip(reductions, accumulators) {
+            let term = try reduction.term(variables, elements)
+            let position = reduction.code.hasPosition ? writer.position(elements.physical(innerPosition(inner))) : 0
+            accumulator.add(reduction.code.lift(term, position: position, writer), part: part, lane: lane, writer)
+        }
+    }
+
+    /// Elements of a thread's access along the last of the axes.
+    func rowWidth(_ plan: RowPlan, _ axes: [DomainAxis], _ variables: [Dim]) throws -> Int {
+        guard let last = axes.last else { return 1 }
+        let width = try survey(last) { try self.writeAll(plan, variables) }.width(dividing: last.size)
+        return plan.levels.joined().contains { $0.code.hasPosition } ? min(width, 4) : width
+    }
+
+    // MARK: Threads
+
+    private struct RowLayout {
+        var threads: Int
+        var group: Int
+        var isWrittenOut: Bool
+        var unroll: Int
+        var keepsInShared = false
+        var resident: Int
+    }
+
+    private func rowLayout(_ rows: Dim, _ vectors: Dim, _ width: Int, _ kept: [Int: [ValueID]]) -> RowLayout {
+        let bytes = keptBytes(kept)
+        let unroll = costPerElement <= 60 ? 4 : 2
+        guard let count = vectors.constant else { return RowLayout(threads: 256, group: 256, isWrittenOut: false, unroll: unroll, resident: 2) }
+        var group = 1
+        while group < count, group < Team.warp { group *= 2 }
+        // Longer rows, and rows too few to give every processor its warps, are a team's.
+        if count > Team.warp * 8 || count > Team.warp && (rows.constant ?? 1 << 20) < (target.gpu?.processors ?? 108) * 16 {
+            group = count <= 1024 ? 128 : count <= 4096 ? 256 : count <= 16384 ? 512 : 1024
+        }
+        var threads = max(128, group)
+        if group <= Team.warp, let rows = rows.constant, let processors = target.gpu?.processors {
+            while threads > 32, rows * group < threads * processors { threads /= 2 }
+        }
+        let chunks = (count + group - 1) / group
+        let mostBytes = group == 1024 ? Self.keptRegisterBytes / 2 : Self.keptRegisterBytes
+        var layout = RowLayout(threads: threads, group: group, isWrittenOut: chunks <= 16 && chunks * width * max(bytes, 1) <= mostBytes,
+                               unroll: unroll, resident: max(1, 1024 / threads))
+        if layout.isWrittenOut { return layout }
+        layout.keepsInShared = bytes > 0 && bytes * count * width * (threads / group) <= Self.keptSharedBytes
+        return layout
+    }
+
+    // MARK: What passes keep
+
+    private func keptBytes(_ kept: [Int: [ValueID]]) -> Int {
+        kept.values.joined().reduce(0) { $0 + region.type(of: $1).dtype.byteCount }
+    }
+
+    private func keptPlaces(_ plan: RowPlan, _ kept: [Int: [ValueID]], _ layout: RowLayout, _ span: TeamSpan, _ own: Dim) -> [ValueID: Place] {
+        guard layout.isWrittenOut || layout.keepsInShared, let vectors = span.vectors.constant, let chunks = span.chunks else { return [:] }
+        var places: [ValueID: Place] = [:]
+        for level in kept.keys.sorted() {
+            for value in kept[level]! {
+                let dtype = region.type(of: value).dtype
+                if layout.isWrittenOut {
+                    places[value] = Place(memory: writer.local(dtype, .constant(chunks * span.width)), strides: [1], dtype: dtype)
+                } else {
+                    let memory = shared(dtype, vectors * span.width * (layout.threads / layout.group))
+                    places[value] = Place(memory: memory, strides: [1], offset: own * .constant(vectors * span.width), dtype: dtype)
+                }
+            }
+        }
+        return places
+    }
+
+    /// Values that more than one pass needs, and that cost a load or much arithmetic, with the level that has them first.
+    private func keptValues(_ plan: RowPlan) -> [Int: [ValueID]] {
+        let reductions = Set(plan.levels.joined().map(\.value))
+        var passes: [(level: Int, roots: [ValueID])] = plan.levels.enumerated().map { number, level in
+            (number, level.filter { $0.element == nil }.map(\.operand) + (plan.earlyOutputs[number] ?? []).map { region.outputs[$0].value })
+        }
+        passes.append((plan.levels.count, plan.fullOutputs.map { region.outputs[$0].value }))
+        var uses: [ValueID: Set<Int>] = [:]
+        for (level, roots) in passes {
+            var seen: Set<ValueID> = []
+            func visit(_ value: ValueID) {
+                guard !reductions.contains(value), seen.insert(value).inserted else { return }
+                if region.type(of: value).shape == plan.domain, isReadInPlace(value) {
+                    if isLoaded(value) { uses[value, default: []].insert(level) } else if let position = table.definitions[value],
+                        InlineCost.of(table.forms[position]) >= 8 { uses[value, default: []].insert(level) }
+                }
+                guard let position = table.definitions[value] else { return }
+                region.operations[position].operands.forEach(visit)
+            }
+            roots.forEach(visit)
+        }
+        // What is only read to compute what is kept already needs no place of its own.
+        var kept: [Int: [ValueID]] = [:]
+        for value in uses.keys.sorted() where uses[value]!.count > 1 { kept[uses[value]!.min()!, default: []].append(value) }
+        let all = Set(kept.values.joined())
+        var needed: Set<ValueID> = []
+        for (level, roots) in passes {
+            var seen: Set<ValueID> = []
+            func visit(_ value: ValueID) {
+                guard !reductions.contains(value), seen.insert(value).inserted else { return }
+                if all.contains(value), uses[value]!.min()! < level {
+                    needed.insert(value)
+                    return
+                }
+                guard let position = table.definitions[value] else { return }
+                region.operations[position].operands.forEach(visit)
+            }
+            roots.forEach(visit)
+        }
+        return kept.mapValues { $0.filter(needed.contains) }.filter { !$0.value.isEmpty }
+    }
+
+    private func isLoaded(_ value: ValueID) -> Bool {
+        if elements.places[value] != nil { return true }
+        guard let position = table.definitions[value] else { return false }
+        switch table.forms[position] {
+        case .view, .gather: return true
+        default: return false
+        }
+    }
+
+    /// Whether all that read the value read the element that they are at themselves.
+    private func isReadInPlace(_ value: ValueID) -> Bool {
+        region.operations.enumerated().allSatisfy { position, operation in
+            guard operation.operands.contains(value) else { return true }
+            switch table.forms[position] {
+            case .elementwise, .reduce: return true
+            default: return false
+            }
+        }
+    }
+}
