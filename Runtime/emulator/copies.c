@@ -38,7 +38,7 @@ void kiln_emu_copy(thread *thread, void *to, const void *from, int32_t bytes, bo
   copy started = {.to = to, .from = from, .line = line, .bytes = (uint16_t)bytes, .present = present};
   bool is_late = grid->copies_land == 1 || (grid->copies_land == 2 && (kiln_grid_random(grid) & 1));
   if (is_late) {
-    memset(to, 0xfe, (size_t)bytes);
+    memset(to, 0xff, (size_t)bytes);
   } else {
     land(&started);
   }

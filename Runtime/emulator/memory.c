@@ -5,7 +5,7 @@
 
 #include "grid.h"
 
-enum { GUARD = 256, PATTERN = 0xfb, GUARD_PATTERN = 0xe5 };
+enum { GUARD = 256, PATTERN = 0xff, GUARD_PATTERN = 0xe5 };
 
 /// The first allocation that starts after the address.
 static int32_t after(const kiln_emulator *grid, uintptr_t address) {

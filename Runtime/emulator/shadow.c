@@ -49,7 +49,7 @@ void kiln_grid_shadow_begin(kiln_emulator *grid) {
   grid->shadow->busy_count = 0;
   kiln_grid_shadow_advance(grid);
   grid->unit_generation = grid->generation;
-  memset(grid->shared, 0xfd, (size_t)grid->shared_bytes);
+  memset(grid->shared, 0xff, (size_t)grid->shared_bytes);
 }
 
 int32_t kiln_grid_shared_offset(thread *thread, const void *address, int64_t bytes, const char *what, const char *line) {

@@ -107,7 +107,7 @@ void kiln_emu_load_tile(thread *thread, void *to, int32_t number, const int32_t 
   tile->barrier = barrier;
   grid->tile_count++;
   kiln_grid_shared_fly(thread, tile->offset, tile->bytes, barrier->agent, line);
-  memset(to, 0xfe, (size_t)tile->bytes);
+  memset(to, 0xff, (size_t)tile->bytes);
   if (lands_at_once(grid)) land(grid, grid->tile_count - 1);
 }
 

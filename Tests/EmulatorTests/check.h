@@ -88,5 +88,6 @@ void test_phases(void);
 void test_tiles(void);
 void test_groups(void);
 void test_pipelines(void);
+void test_device(void);
 
 #endif

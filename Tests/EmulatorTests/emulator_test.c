@@ -48,6 +48,7 @@ int main(void) {
   test_tiles();
   test_groups();
   test_pipelines();
+  test_device();
   printf("%d passed, %d failed\n", passed, failed);
   return failed != 0;
 }

@@ -31,7 +31,9 @@ char *kiln_emu_shared(kiln_emulated_thread *);
 /// Says that the thread is about to read or write `bytes` bytes at an address of the device's memory. True where that is allowed;
 /// else there is a finding, and the kernel must neither read (it takes 0) nor write.
 bool kiln_emu_global(kiln_emulated_thread *, const void *address, int64_t bytes, bool writes, const char *line);
-/// The same for shared memory; also looks for races between barriers.
+/// The same for shared memory; also looks for races, and for reads of what nothing in the unit has written. Accesses of two threads
+/// are in order if a barrier of both lies between them: of the team, of the warp, a numbered one, or one of the copy engine. A
+/// shuffle, a vote or a matrix instruction orders nothing.
 bool kiln_emu_local(kiln_emulated_thread *, const void *address, int64_t bytes, bool writes, const char *line);
 
 void kiln_emu_barrier(kiln_emulated_thread *, const char *line);
@@ -41,15 +43,17 @@ void kiln_emu_named_barrier(kiln_emulated_thread *, int32_t number, int32_t thre
 uint64_t kiln_emu_shuffle(kiln_emulated_thread *, uint64_t value, int32_t kind, int32_t operand, const char *line);
 /// Kinds: 0 any, 1 all, 2 ballot.
 uint32_t kiln_emu_vote(kiln_emulated_thread *, bool value, int32_t kind, const char *line);
-/// Combines and writes at once. Kinds: 0 add, 1 maximum, 2 minimum (ScatterKind without set and multiply); dtype is a KILN_ code.
+/// Combines and writes at once; i32, u32, i64 and u64 alone. Kinds: 0 add, 1 maximum, 2 minimum (ScatterKind without set and multiply); dtype is a KILN_ code.
 void kiln_emu_atomic(kiln_emulated_thread *, void *address, bool is_shared, uint64_t value, int32_t kind, int32_t dtype, const char *line);
 
-/// A copy in flight; `from` is not touched where `present` is false (zeros are copied).
+/// A copy in flight, of 4, 8 or 16 bytes; `from` is not touched where `present` is false (zeros are copied). What is there before the
+/// thread has waited is nobody's to read.
 void kiln_emu_copy(kiln_emulated_thread *, void *to, const void *from, int32_t bytes, bool present, const char *line);
 void kiln_emu_commit_copies(kiln_emulated_thread *);
 void kiln_emu_wait_copies(kiln_emulated_thread *, int32_t pending);
 
-/// Matrices: `kind` numbers MatrixKind (0 f16, 1 bf16, 2 tf32, 3 i8, 4 u8, 5 f8e4m3, 6 f8e5m2).
+/// Matrices: `kind` numbers MatrixKind (0 f16, 1 bf16, 2 tf32, 3 i8, 4 u8, 5 f8e4m3, 6 f8e5m2). Fragments are as PTX has them. Sums are
+/// added up in f32 (i32 for integers) in the order of the summed axis, starting from `sum`.
 void kiln_emu_load_matrices(kiln_emulated_thread *, void *fragment, const void *row, int32_t count, bool transposed, const char *line);
 void kiln_emu_multiply_add(kiln_emulated_thread *, int32_t kind, void *sum, const void *left, const void *right, const char *line);
 
@@ -66,13 +70,17 @@ void kiln_emu_commit_tiles(kiln_emulated_thread *);
 void kiln_emu_wait_tiles(kiln_emulated_thread *, int32_t pending);
 void kiln_emu_fence_shared(kiln_emulated_thread *);
 
-/// A matrix in shared memory, as MatrixView.
+/// A matrix in shared memory, as MatrixView; the two distances are those of the hardware's descriptor. Where the summed axis is
+/// contiguous, `stride` leads from 8 rows to the next, and `leading` (without swizzling alone) from 16 bytes of a row to the next.
+/// Transposed, with swizzling: `stride` leads from 8 places of the summed axis to the next, `leading` from one row of swizzled bytes
+/// to the next; without: the other way around, `stride` along the contiguous axis.
 typedef struct kiln_emulated_view {
   const void *start;
   int32_t leading_bytes, stride_bytes, swizzle, transposed;
 } kiln_emulated_view;
 
-/// By the 128 threads of four neighbouring warps together; `sum` holds columns / 2 elements of the thread.
+/// By the 128 threads of four neighbouring warps together; `sum` holds columns / 2 elements of the thread, and must stay where it is
+/// until the product was waited for. A product is summed on its own, then added. Threads have fenced what they wrote to shared memory.
 void kiln_emu_group_fence(kiln_emulated_thread *, const char *line);
 void kiln_emu_group_multiply_add(kiln_emulated_thread *, int32_t kind, int32_t columns, void *sum, const kiln_emulated_view *left,
                                  const kiln_emulated_view *right, bool accumulates, const char *line);
@@ -93,14 +101,16 @@ void kiln_emulator_destroy(kiln_emulator *);
 void *kiln_emulator_allocate(kiln_emulator *, int64_t bytes);
 void kiln_emulator_free(kiln_emulator *, void *);
 
-/// Runs all of a launch; 0, or a KILN_ status where the launch itself is impossible. Findings do not end it.
+/// Runs all of a launch; 0, or a KILN_ status where the launch itself is impossible. Findings do not end it, but a unit whose threads
+/// can't go on is given up.
 int32_t kiln_emulator_launch(kiln_emulator *, const kiln_kernel_info *kernel, const kiln_launch *launch);
 
 /// A device (see kiln.h) that runs programs of the given architecture (such as 80 or 90, with KILN_DEVICE_SPECIFIC in `flags` for
 /// "a" architectures) on the grid, which it owns from then on: kiln_shutdown ends both.
 kiln_status kiln_emulator_device(kiln_emulator *, int32_t architecture, int32_t flags, kiln_device **device_out);
 
-/// How many findings there were since the last call of clear, and the text of one ("kernel …: …"); null out of range.
+/// How many findings there were since the last call of clear, equal ones (of other threads, units or calls) counted as one and at most
+/// a hundred kept; and the text of one ("kernel …: …"), null out of range, good until the next call.
 int64_t kiln_emulator_finding_count(const kiln_emulator *);
 const char *kiln_emulator_finding(const kiln_emulator *, int64_t index);
 void kiln_emulator_clear(kiln_emulator *);
