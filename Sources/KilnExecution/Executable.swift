@@ -45,6 +45,9 @@ public final class Executable: @unchecked Sendable {
             .map { outputs[$0.offset].dtype.byteCount * $0.element.reduce(1, *) } : nil
     }
 
+    /// Devices keep what they loaded until the code is gone.
+    deinit { _ = kiln_forget(program) }
+
     /// Runs the program on dense inputs of the right types, which the caller vouches for; inputs that are elsewhere are copied first.
     /// - Parameters:
     ///   - symbols: the value of each symbol.
