@@ -52,6 +52,8 @@ public enum Form: Hashable, Sendable {
     /// Combines the elements along the axes, which the result lacks.
     case reduce(ReductionKind, axes: [Int])
     case contract(Contraction)
+    /// Softmax of products of queries and keys, applied to values, or its gradients.
+    case attention(Attention)
     /// `result[i…] = operand0[coordinates(i…)]`; numbers out of range are moved to the nearest element.
     case gather([Coordinate])
     /// The result is operand 0 with operand 1's elements combined in: the element at `i…` (over operand 1's shape) goes to

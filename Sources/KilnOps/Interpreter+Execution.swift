@@ -8,7 +8,7 @@ struct Execution {
     let operands: [Elements]
     let symbols: [String: Int]
     private let context: OpContext
-    private let types: [TensorType]
+    let types: [TensorType]
 
     init(_ graph: Graph, _ operation: Operation, _ operands: [Elements], _ symbols: [String: Int]) {
         self.operation = operation
@@ -40,6 +40,7 @@ struct Execution {
         case .view(let map): return [try view(map)]
         case .reduce(let kind, let axes): return [try reduce(kind, axes)]
         case .contract(let contraction): return [try contract(contraction)]
+        case .attention(let form): return try attention(form)
         case .gather(let coordinates): return [try gather(coordinates)]
         case .scatter(let kind, let coordinates): return [try scatter(kind, coordinates)]
         case .scan(let kind, let axis, let reverse, let exclusive): return [scan(kind, axis, reverse: reverse, exclusive: exclusive)]

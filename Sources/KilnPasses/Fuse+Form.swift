@@ -23,6 +23,7 @@ extension Fusion {
         case .scan: return FusionGroup(kind: .scan, members: [position], domain: result.shape)
         case .sort: return FusionGroup(kind: .sort, members: [position], domain: result.shape)
         case .scatter: return FusionGroup(kind: .scatter, members: [position], domain: result.shape)
+        case .attention: return FusionGroup(kind: .attention, members: [position], domain: result.shape)
         case .view, .gather, .elementwise:
             if isTransparent(position), !isNeededInMemory(position) { return nil }
             if isClonedIntoUsers(position) { return nil }
@@ -56,6 +57,8 @@ extension Fusion {
         let cost = InlineCost.of(table.forms[position])
         guard case .elementwise = table.forms[position] else { return false }
         let type = graph.type(of: graph.operations[position].results[0])
+        // A mask is made from less than the scores' size where it is read.
+        if uses[position].count == 1, case .attention = table.forms[uses[position][0].user] { return cost <= 8 }
         if uses[position].count > 1 {
             // A few operations on numbers that are everywhere the same cost less than memory.
             return cost <= 2 && graph.operations[position].operands.allSatisfy(isNumber)
@@ -154,7 +157,7 @@ extension Fusion {
     /// Whether the group's kernel would find each inner result at the element it is working on.
     private func isComputable(_ group: FusionGroup) -> Bool {
         switch group.kind {
-        case .pointwise, .scan, .scatter, .sort: return true
+        case .pointwise, .attention, .scan, .scatter, .sort: return true
         case .rows, .contraction: return ElementCheck(fusion: self, group: group).passes()
         }
     }

@@ -14,6 +14,8 @@ public enum Fuse {
         case rows
         /// A contraction with elementwise work on its result.
         case contraction
+        /// Attention or its gradients, alone.
+        case attention
         case scan, scatter, sort
     }
 

@@ -56,7 +56,7 @@ private func check(_ batch: Batch, _ compiled: [Compiled], _ symbols: [String: I
         let got = results.map { $0.prefix(expected.count) }
         results = results.map { $0.dropFirst(expected.count) }
         guard let last = alone.operations.last else { continue }
-        let bounds = try expected.map { expected.count == 1 ? try Bound.of(item.op, alone.context(of: last), operands, $0) : .exact }
+        let bounds = try Bound.ofResults(item.op, alone.context(of: last), operands, Array(expected))
         for (program, kernels) in zip(compiled, got) {
             guard let problem = zip(zip(bounds, kernels), expected).lazy.compactMap({ $0.0.disagreement($0.1, $1) }).first else { continue }
             let place = program.gpu.map { " on \($0.name)" } ?? ""
