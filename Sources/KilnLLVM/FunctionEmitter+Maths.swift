@@ -12,7 +12,13 @@ extension FunctionEmitter {
             guard let small = maths.smallExpansion(of: function, dtype) else { return try evaluate(expansion, arguments).value }
             return try branchOnMagnitude(arguments, small: small, any: expansion)
         }
-        guard let name = function.libmName else { throw InternalError("llvm", "\(function.rawValue) of \(dtype)") }
+        if !maths.hasLibrary, function == .remainder {
+            guard lanes > 0 else { return remainder(x[0], x[1], dtype) }
+            return (0..<lanes).reduce(LLVMGetPoison(LLVMTypeOf(x[0]))!) { result, lane in
+                module.inserting(remainder(module.element(x[0], lane), module.element(x[1], lane), dtype), into: result, lane)
+            }
+        }
+        guard maths.hasLibrary, let name = function.libmName else { throw InternalError("llvm", "\(function.rawValue) of \(dtype)") }
         let scalar = module.type(dtype)
         let type = module.functionType(scalar, x.map { _ in scalar })
         let callee = module.external(dtype == .f64 ? name : name + "f", type, attributes: ["nounwind", "willreturn", "nobuiltin"])

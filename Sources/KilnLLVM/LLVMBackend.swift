@@ -130,7 +130,8 @@ public enum LLVMBackend {
         let (program, target, part) = (job.program, job.target, job.part)
         let module = Module(name: program.name, target: machine.description)
         if target.gpu != nil, !part.kernels.isEmpty {
-            let kernels = KernelEmitter(module: module, program: program, target: target, prefix: target.prefix(build.name), maths: MathsTable())
+            let kernels = KernelEmitter(module: module, program: program, target: target, prefix: target.prefix(build.name),
+                                        maths: MathsTable(hasLibrary: false))
             for kernel in part.kernels {
                 for number in program.kernels[kernel].phases.indices { try kernels.emit(kernel: kernel, phase: number) }
             }

@@ -3,7 +3,7 @@
 import KilnIR
 import KilnKernels
 
-/// The expansions of functions. What has none is a call of libm's, lane by lane.
+/// The expansions of functions. What has none is a call of libm's, lane by lane; a GPU has no libm.
 final class MathsTable {
     private struct Key: Hashable {
         var function: ScalarFunction
@@ -12,10 +12,15 @@ final class MathsTable {
     private var known: [Key: ScalarExpr?] = [:]
     private var knownSmall: [Key: ScalarExpr?] = [:]
 
+    /// Whether there is a libm to call.
+    let hasLibrary: Bool
+
+    init(hasLibrary: Bool = true) { self.hasLibrary = hasLibrary }
+
     func expansion(of function: ScalarFunction, _ dtype: DType) -> ScalarExpr? {
         let key = Key(function: function, dtype: dtype)
         if let known = known[key] { return known }
-        let expansion = Maths.expand(function, dtype)
+        let expansion = Maths.expand(function, dtype, hasLibrary: hasLibrary)
         known[key] = expansion
         return expansion
     }
@@ -24,7 +29,7 @@ final class MathsTable {
     func smallExpansion(of function: ScalarFunction, _ dtype: DType) -> ScalarExpr? {
         let key = Key(function: function, dtype: dtype)
         if let known = knownSmall[key] { return known }
-        let expansion = Maths.expandSmall(function, dtype)
+        let expansion = Maths.expandSmall(function, dtype, hasLibrary: hasLibrary)
         knownSmall[key] = expansion
         return expansion
     }

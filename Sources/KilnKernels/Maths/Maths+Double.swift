@@ -1,4 +1,4 @@
-// exp, log and tanh of f64, so that kernels of f64 vectorise where they use these most; the others call libm.
+// exp, log and tanh of f64, so that kernels of f64 vectorise where they use these most; the others call libm where there is one.
 
 import KilnIR
 
@@ -12,8 +12,31 @@ extension Maths {
         }
     }
 
-    private static let doubleShift = 0x1.8p52
-    private static let doubleLn2High = 0.6931471805599453, doubleLn2Low = 2.3190468138462996e-17
+    /// Those that libm has, for targets without one.
+    static func doubleWithoutLibrary(_ function: ScalarFunction, _ allArguments: Bool) -> ((ScalarTerm) -> ScalarTerm)? {
+        switch function {
+        case .exp2: doubleExp2
+        case .expm1: doubleExpm1
+        case .log2: doubleLog2
+        case .log1p: doubleLog1p
+        case .erf: doubleErf
+        case .sin: { doubleSine($0, quarterTurns: 0, allArguments) }
+        case .cos: { doubleSine($0, quarterTurns: 1, allArguments) }
+        case .tan: { doubleTan($0, allArguments) }
+        case .asin: doubleAsin
+        case .acos: doubleAcos
+        case .atan: doubleAtan
+        case .sinh: doubleSinh
+        case .cosh: doubleCosh
+        case .asinh: doubleAsinh
+        case .acosh: doubleAcosh
+        case .atanh: doubleAtanh
+        default: double(function)
+        }
+    }
+
+    static let doubleShift = 0x1.8p52
+    static let doubleLn2High = 0.6931471805599453, doubleLn2Low = 2.3190468138462996e-17
 
     /// e^x within 0.9 ulp, as for f32.
     private static func doubleExp(_ x: ScalarTerm) -> ScalarTerm {
@@ -32,20 +55,30 @@ extension Maths {
         return p * lower.shiftedLeft(52).float * (bits - lower).shiftedLeft(52).float
     }
 
-    /// The natural logarithm within 1 ulp, as for f32.
-    private static func doubleLog(_ x: ScalarTerm) -> ScalarTerm {
+    /// The bits of 2/3; see `split`.
+    static let doubleTwoThirds: Int64 = 0x3fe5_5555_5555_5555
+
+    /// x = 2^e (1 + f): f, and e as a float. Subnormals are scaled up first.
+    static func doubleSplit(_ x: ScalarTerm) -> (f: ScalarTerm, e: ScalarTerm) {
         let isTiny = x < 0x1p-1022
         let bits = isTiny.select(x * 0x1p52, x).bits
-        let exponent = bits.plus(-0x3fe5_5555_5555_5555).masked(-1 << 52)
+        let exponent = bits.plus(-doubleTwoThirds).masked(-1 << 52)
         let f = (bits - exponent).float - 1
-        let e = exponent.converted(to: .f64).fma(0x1p-52, isTiny.select(x.constant(-52), x.constant(0)))
-        // log(1 + f) = f + f² (-1/2 + f q(f)); minimax on |f| <= 1/3, relative error 2^-56.6.
-        let q = f.polynomial([
-            -0.5, 0.3333333333333323, -0.25000000000013367, 0.20000000000055113, -0.16666666662923538, 0.14285714276478953,
-            -0.12500000389621232, 0.11111111843999821, -0.09999979267988866, 0.09090876461844702, -0.08333972827742543,
-            0.07693191836906174, -0.07130782848719028, 0.06651561521363895, -0.06390977321794301, 0.06045083559235136,
-            -0.045731781296172176, 0.04202817493618319, -0.08625516172201195, 0.08451773465076243,
-        ])
+        return (f, exponent.converted(to: .f64).fma(0x1p-52, isTiny.select(x.constant(-52), x.constant(0))))
+    }
+
+    /// log(1 + f) = f + f² (-1/2 + f q(f)); minimax on |f| <= 1/3, relative error 2^-56.6.
+    static let doubleLogTail = [
+        -0.5, 0.3333333333333323, -0.25000000000013367, 0.20000000000055113, -0.16666666662923538, 0.14285714276478953,
+        -0.12500000389621232, 0.11111111843999821, -0.09999979267988866, 0.09090876461844702, -0.08333972827742543,
+        0.07693191836906174, -0.07130782848719028, 0.06651561521363895, -0.06390977321794301, 0.06045083559235136,
+        -0.045731781296172176, 0.04202817493618319, -0.08625516172201195, 0.08451773465076243,
+    ]
+
+    /// The natural logarithm within 1 ulp, as for f32.
+    private static func doubleLog(_ x: ScalarTerm) -> ScalarTerm {
+        let (f, e) = doubleSplit(x)
+        let q = f.polynomial(doubleLogTail)
         let tail = e.fma(doubleLn2Low, q * (f * f))
         return logarithm(x, e.fma(doubleLn2High, f + tail))
     }
@@ -58,12 +91,7 @@ extension Maths {
         let n = shifted - shift
         let r = a.fma(4.0710547481862066e-17, a.fma(2.8853900817779268, -n))
         let power = shifted.bits.shiftedLeft(52).float
-        // 2^r = 1 + r q(r); minimax on |r| <= 1/2, relative error 2^-57.7.
-        let q = r.polynomial([
-            0.6931471805599453, 0.24022650695909997, 0.05550410866482377, 0.009618129107670818, 0.0013333558145896193,
-            0.00015403530314835306, 1.525273432479428e-05, 1.3215550306012235e-06, 1.0177859270404581e-07, 7.031616333496794e-09,
-            4.485069072493173e-10, 5.745721089722454e-11,
-        ])
+        let q = r.polynomial(doubleExp2Tail)
         let far = x.constant(1) - x.constant(2) / (power * r).fma(q, power + 1)
         // tanh x = x + x³ p(x²); minimax on |x| <= 0.98, relative error 2^-57.01.
         let z = a * a

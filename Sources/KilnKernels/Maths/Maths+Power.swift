@@ -8,7 +8,12 @@ extension Maths {
         let a = x.magnitude
         let exponent = y.converted(to: .f64)
         let size = exp2OfDouble(exponent * log2InDouble(a)).converted(to: .f32)
+        return signed(size, x, y)
+    }
 
+    /// The power with its sign and special cases, from that of |x|.
+    static func signed(_ size: ScalarTerm, _ x: ScalarTerm, _ y: ScalarTerm) -> ScalarTerm {
+        let a = x.magnitude
         // A negative base asks for an integer exponent, and an odd one keeps the sign; -0 and -inf do without the first.
         let whole = y(.truncate), half = y * 0.5
         let isInteger = whole(.equal, y)

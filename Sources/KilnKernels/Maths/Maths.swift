@@ -8,14 +8,15 @@ import KilnIR
 /// that a sweep over all inputs confirmed.
 public enum Maths {
     /// The function's expansion over its arguments, or nil where a backend has it as one instruction or calls libm.
-    public static func expand(_ function: ScalarFunction, _ dtype: DType) -> ScalarExpr? {
-        expand(function, dtype, allArguments: true)
+    /// - Parameter hasLibrary: whether there is a libm; what is left to it is expanded too where there is none.
+    public static func expand(_ function: ScalarFunction, _ dtype: DType, hasLibrary: Bool = true) -> ScalarExpr? {
+        expand(function, dtype, hasLibrary, allArguments: true)
     }
 
     /// As `expand`, but sin, cos and tan hold for |x| < 2^17 only, at a third of the cost; nil where `expand` has no such part.
-    public static func expandSmall(_ function: ScalarFunction, _ dtype: DType) -> ScalarExpr? {
+    public static func expandSmall(_ function: ScalarFunction, _ dtype: DType, hasLibrary: Bool = true) -> ScalarExpr? {
         switch function {
-        case .sin, .cos, .tan: expand(function, dtype, allArguments: false)
+        case .sin, .cos, .tan: expand(function, dtype, hasLibrary, allArguments: false)
         default: nil
         }
     }
@@ -23,8 +24,12 @@ public enum Maths {
     /// The magnitude below which `expandSmall` is as good as `expand`.
     public static let smallLimit = 0x1p17
 
-    private static func expand(_ function: ScalarFunction, _ dtype: DType, allArguments: Bool) -> ScalarExpr? {
-        if dtype == .f64 { return double(function).map { body in ScalarExpr([dtype]) { body($0[0]) } } }
+    private static func expand(_ function: ScalarFunction, _ dtype: DType, _ hasLibrary: Bool, allArguments: Bool) -> ScalarExpr? {
+        if dtype == .f64 {
+            if function == .power, !hasLibrary { return ScalarExpr([dtype, dtype]) { doublePower($0[0], $0[1]) } }
+            let body = hasLibrary ? double(function) : doubleWithoutLibrary(function, allArguments)
+            return body.map { body in ScalarExpr([dtype]) { body($0[0]) } }
+        }
         guard dtype == .f32 else { return nil }
         if function == .power { return ScalarExpr([dtype, dtype]) { power($0[0], $0[1]) } }
         guard let body = unary(function, allArguments) else { return nil }
