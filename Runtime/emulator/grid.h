@@ -220,7 +220,7 @@ int32_t kiln_grid_registers(int32_t threads);
 int32_t kiln_grid_allocation(kiln_emulator *grid, uintptr_t start, int64_t bytes, const char *line);
 void kiln_grid_memory_destroy(kiln_emulator *grid);
 
-// shadow.c ---------------------------------------------------------------------------------------------------------------
+// shadow.c, races.c, agents.c --------------------------------------------------------------------------------------------
 
 bool kiln_grid_shadow_create(kiln_emulator *grid);
 void kiln_grid_shadow_destroy(kiln_emulator *grid);

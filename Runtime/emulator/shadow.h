@@ -1,4 +1,4 @@
-// The shadow of shared memory, as shadow.c and flights.c share it.
+// The shadow of shared memory, as shadow.c, races.c and agents.c share it.
 #ifndef KILN_EMULATOR_SHADOW_H
 #define KILN_EMULATOR_SHADOW_H
 

@@ -89,5 +89,6 @@ void test_tiles(void);
 void test_groups(void);
 void test_pipelines(void);
 void test_device(void);
+void test_order(void);
 
 #endif

@@ -49,6 +49,7 @@ int main(void) {
   test_groups();
   test_pipelines();
   test_device();
+  test_order();
   printf("%d passed, %d failed\n", passed, failed);
   return failed != 0;
 }

@@ -77,7 +77,7 @@ static void unordered(thread *thread, const int64_t *parameters) {
   kiln_emu_local(thread, &shared[number ^ 1], 4, false, HERE);
 }
 
-static void test_order(kiln_emulator *grid) {
+static void test_unordered(kiln_emulator *grid) {
   LAUNCH(grid, unordered, 1, 32, 128, 1);
   EXPECT_CLEAN(grid);
   LAUNCH(grid, unordered, 1, 32, 128, 0);
@@ -87,5 +87,5 @@ static void test_order(kiln_emulator *grid) {
 void test_warps(void) {
   with_seeds(test_results);
   with_seeds(test_sum);
-  with_seeds(test_order);
+  with_seeds(test_unordered);
 }
