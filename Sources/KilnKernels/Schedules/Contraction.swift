@@ -49,6 +49,7 @@ extension GroupLowering {
         guard var plan = contractionPlan(contraction, region.operations[position]) else {
             return try contractionAsRows(contraction, region.operations[position])
         }
+        if target.gpu != nil { return try teamContraction(plan) }
         try materializePadding(&plan)
         if isSplit(plan) { return try contractionSplit(plan) }
         try contractionPacked(plan)
@@ -72,7 +73,7 @@ extension GroupLowering {
             k: (c.outputRank..<c.sizes.count).filter { c.sizes[$0] != 1 }, rowsVariables: rowsVariables, columnsVariables: columnsVariables)
         if (plan.rowCount.constant ?? 64) < 2 || (plan.columnCount.constant ?? 64) < 4 { return nil }
         chooseTile(&plan)
-        if isSplit(plan), hasShortRuns(plan) { swapRoles(&plan) }
+        if target.gpu == nil, isSplit(plan), hasShortRuns(plan) { swapRoles(&plan) }
         return plan
     }
 
