@@ -57,7 +57,8 @@ public enum MatrixKind: String, CaseIterable, Hashable, Sendable {
 /// A matrix in shared memory as `wgmma` sees it: 8-row cores, with the distances between them in bytes.
 public struct MatrixView: Hashable, Sendable {
     public var start: Access
-    /// The distance between cores along the contiguous axis (ignored with swizzling along it) and across it.
+    /// The distances between cores. Summed axis contiguous: `leadingBytes` along it (ignored with a swizzle), `strideBytes` across.
+    /// Transposed: with a swizzle `leadingBytes` along the contiguous axis and `strideBytes` along the summed one; without, the other way round.
     public var leadingBytes: Int
     public var strideBytes: Int
     /// Bytes over which 16-byte pieces are permuted: 0, 32, 64 or 128. The start of a tile is aligned to eight times as much.
