@@ -26,7 +26,7 @@ extension GroupLowering {
         switch kind {
         case .pointwise: try teamPointwise()
         case .rows: try rows()
-        case .contraction: try contraction()
+        case .contraction: if try !hopperContraction() { try contraction() }
         case .attention: try attention()
         case .scan: try scan()
         case .scatter: try scatter()
