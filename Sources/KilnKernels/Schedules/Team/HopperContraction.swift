@@ -48,10 +48,9 @@ extension GroupLowering {
         let multipliers = tile.consumers * 128
         try teamPhase(units: .minimum(items, .constant(places)), threads: tile.threads, work: plan.size(Array(plan.contraction.sizes.indices)),
                       resident: tile.resident, maps: [map(plan.rows, plan.m, tile.rows, plan), map(plan.columns, plan.n, tile.columns, plan)]) { unit, thread in
-            let elements = 128 / plan.kind.byteCount
             let ring = HopperRing(
-                rows: shared(plan.dtype, tile.stages * tile.rows * elements, alignment: 1024),
-                columns: shared(plan.dtype, tile.stages * tile.columns * elements, alignment: 1024),
+                rows: shared(plan.dtype, tile.stages * tile.rows * plan.tileDepth, alignment: 1024),
+                columns: shared(plan.dtype, tile.stages * tile.columns * plan.tileDepth, alignment: 1024),
                 full: shared(.u64, tile.stages), empty: shared(.u64, tile.stages),
                 staging: shared(plan.kind.accumulator, tile.consumers * 4 * Self.stagedRows * Self.stagedStride))
             writer.branch([.isZero(thread.number)]) {
@@ -112,7 +111,7 @@ extension GroupLowering {
             let depth = unflatten(writer.bind(place.firstStep + step), plan.outerDepth.map(plan.size) + [plan.innerSteps])
             let inner = writer.bind(depth.last! * .constant(plan.tileDepth))
             func load(_ operand: HopperPlan.Operand, map: Int, to memory: Memory, extent: Int, first: Dim) {
-                let outer = zip(plan.outer, place.outer) .filter { operand.strides[$0.0.last!] != nil }.map(\.1)
+                let outer = zip(plan.outer, place.outer).filter { operand.strides[$0.0.last!] != nil }.map(\.1)
                     + zip(plan.outerDepth, depth).filter { operand.strides[$0.0.last!] != nil }.map(\.1)
                 let base = writer.bind(turn.slot * .constant(extent * plan.tileDepth))
                 if !operand.isAcross {
