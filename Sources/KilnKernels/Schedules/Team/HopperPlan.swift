@@ -173,7 +173,9 @@ extension GroupLowering {
         let axes = plan.outer + plan.outerDepth + [operand.isAcross ? plan.depth : free]
         let strides = [operand.offset] + axes.compactMap { operand.strides[$0.last!] }
         let multiple = 16 / plan.kind.byteCount
-        guard axes.compactMap({ operand.strides[$0.last!] }).count <= 4, strides.allSatisfy({ $0.terms.allSatisfy { $0.coefficient % multiple == 0 } }) else { return false }
+        // The innermost axis is a fifth.
+        guard axes.filter({ operand.strides[$0.last!] != nil }).count <= 4 else { return false }
+        guard strides.allSatisfy({ $0.terms.allSatisfy { $0.coefficient % multiple == 0 } }) else { return false }
         return true
     }
 
