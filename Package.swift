@@ -41,6 +41,7 @@ let package = Package(
         .executableTarget(name: "KilnFuzz", dependencies: ["Kiln", "KilnIR", "KilnOps", "KilnKernels"], path: "Tests/Fuzz/KilnFuzz"),
         .testTarget(name: "KilnKernelsTests", dependencies: ["KilnIR", "KilnOps", "KilnKernels"], path: "Tests/KilnKernelsTests"),
         .executableTarget(name: "KilnUlp", dependencies: ["KilnIR", "KilnOps", "KilnKernels", "KilnLLVM", "KilnCompiler", "KilnExecution"], path: "Tests/Benchmarks/KilnUlp"),
+        .executableTarget(name: "KilnGPUKit", dependencies: ["Kiln", "KilnIR", "KilnOps", "KilnPasses", "KilnKernels", "KilnLLVM", "KilnCompiler"], path: "Tests/gpu/KilnGPUKit"),
         .testTarget(name: "KilnOpsTests", dependencies: ["KilnIR", "KilnOps", "KilnPasses"], path: "Tests/KilnOpsTests"),
         .testTarget(name: "KilnPassesTests", dependencies: ["KilnIR", "KilnOps", "KilnPasses"], path: "Tests/KilnPassesTests"),
         .testTarget(name: "KilnLLVMTests", dependencies: ["KilnIR", "KilnKernels", "KilnLLVM", "KilnRuntime"], path: "Tests/KilnLLVMTests"),

@@ -121,7 +121,7 @@ void kiln_cuda_unload(kiln_cuda *cuda, kiln_loaded *loaded) {
 /// The driver's numbers of element types; -1 for those that the copy engine doesn't know.
 static int map_type(int32_t dtype) {
   switch (dtype) {
-  case KILN_BOOL: case KILN_I8: case KILN_U8: return 0;
+  case KILN_BOOL: case KILN_I8: case KILN_U8: case KILN_F8E4M3: case KILN_F8E5M2: return 0;
   case KILN_I16: case KILN_U16: return 1;
   case KILN_U32: return 2;
   case KILN_I32: return 3;
