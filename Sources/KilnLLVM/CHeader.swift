@@ -89,8 +89,17 @@ public enum CHeader {
           KILN_OUT_OF_MEMORY = 12,
           KILN_OUT_OF_RANGE = 13,     ///< an index or a count argument
           KILN_BUSY = 14,             ///< not possible from inside a running kernel
-          KILN_MALFORMED_PROGRAM = 15
+          KILN_MALFORMED_PROGRAM = 15,
+          KILN_NO_DEVICE = 16,        ///< no GPU, no driver, or one that is too old
+          KILN_DEVICE_FAILED = 17     ///< a call of the GPU's driver failed
         } kiln_status;
+
+        /// Where models run.
+        typedef enum kiln_place {
+          KILN_PLACE_AUTOMATIC = 0, ///< as the environment's KILN_DEVICE says ("cpu" or "gpu"); else on a GPU if there is one
+          KILN_PLACE_CPU = 1,
+          KILN_PLACE_GPU = 2
+        } kiln_place;
 
         /// A tensor: dense, row-major, aligned to its element size.
         typedef struct kiln_tensor {

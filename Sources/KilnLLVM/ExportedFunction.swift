@@ -12,6 +12,7 @@ enum CType: String {
     case constInt64Pointer = "const int64_t *"
     case tensors = "const kiln_tensor *"
     case parallel = "kiln_parallel"
+    case place = "kiln_place"
     case anyPointer = "void *"
 }
 
@@ -65,6 +66,8 @@ struct ExportedFunction {
         ExportedFunction("lend_pool", .status, [(.parallel, "parallel"), (.anyPointer, "pool"), (.int64, "workers")], takesProgram: false,
             "Makes calls run on the caller's threads: `parallel` runs the task over all units, in pieces, never two at once with the same\n"
                 + "/// worker index, which is in 0..<workers, and returns when all is done. Null goes back to the library's own threads."),
+        ExportedFunction("set_place", .status, [(.place, "place")], takesProgram: false,
+            "Where the model runs, if it was compiled for GPUs too."),
         ExportedFunction("shutdown", .status, [], takesProgram: false,
             "Ends the library's threads and frees all memory it keeps. Everything can be used again afterwards."),
     ]

@@ -42,7 +42,7 @@ struct ExportsEmitter {
 
     private func type(_ type: CType) -> LLVMTypeRef {
         switch type {
-        case .status, .int32: module.i32
+        case .status, .int32, .place: module.i32
         case .int64, .size: module.i64
         case .text, .buffer, .int64Pointer, .constInt64Pointer, .tensors, .parallel, .anyPointer: module.pointer
         }

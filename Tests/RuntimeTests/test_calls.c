@@ -57,7 +57,7 @@ static void test_program(void) {
   infos[1].dims = NULL;
   WRONG(c.program.inputs = infos, KILN_MALFORMED_PROGRAM, "program 'classify' has no proper type for input 'label'");
   infos[1].dims = classify.inputs[1].dims;
-  infos[1].dtype = 13;
+  infos[1].dtype = 99;
   WRONG(c.program.inputs = infos, KILN_MALFORMED_PROGRAM, "program 'classify' has no proper type for input 'label'");
   call c = right();
   c.program.abi_version = 7;
