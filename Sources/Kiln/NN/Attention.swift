@@ -2,32 +2,20 @@
 import KilnIR
 import KilnOps
 
-/// `softmax(q · kᵀ / √width + mask) · v` over the last two axes. (A. Vaswani et al., "Attention Is All You Need", 2017.)
+/// `softmax(scale · query · keyᵀ + mask) · value` over the last two axes, as `torch.nn.functional.scaled_dot_product_attention`; a query
+/// that sees no key gives zeros. The matrix of products is never made. (A. Vaswani et al., "Attention Is All You Need", 2017.)
 ///
 /// - Parameters:
-///   - query: […, queries, width]
-///   - key: […, keys, width]
-///   - value: […, keys, width']
-///   - mask: what is added to the products, or, where it holds bools, which of them count; broadcast to […, queries, keys].
+///   - query: [batch…, heads, queries, width]
+///   - key: [batch…, heads, keys, width]
+///   - value: [batch…, heads, keys, width']
+///   - mask: what is added to the products, or, where it holds bools, which of them count; broadcast to [batch…, heads, queries, keys].
 ///   - isCausal: whether a query sees only keys up to its own position.
+///   - scale: 1 / √width where there is none.
+///   - enableGQA: whether keys and values may have fewer heads, a divisor of the queries', each of which serves as many in turn.
 public func scaledDotProductAttention(_ query: Tensor, _ key: Tensor, _ value: Tensor, mask: Tensor? = nil, isCausal: Bool = false,
-                                      file: StaticString = #fileID, line: UInt = #line) -> Tensor {
-    let location = SourceLocation(file, line)
-    guard query.rank >= 2, query.rank == key.rank, key.rank == value.rank, let width = query.dims.last?.constant else {
-        return .poisoned(ShapeError(op: "attention", "takes three tensors […, length, width]", operands: [query.type, key.type, value.type],
-                                    at: location, fix: "pass as many axes for each, and a fixed width"), like: query, at: location)
-    }
-    var scores = query.matmul(key.transpose(-1, -2)) * (1 / Double(max(width, 1)).squareRoot())
-    if isCausal {
-        let last = scores.dims[scores.rank - 2]
-        let row = scores.iota(.i64, [last, key.dims[key.rank - 2]], axis: 0, at: location)
-        let column = scores.iota(.i64, row.dims, axis: 1, at: location)
-        scores = (column .<= row).expand(scores.dims).select(scores, -Double.infinity)
-    }
-    if let mask {
-        scores = mask.dtype == .bool ? mask.expand(scores.dims).select(scores, -Double.infinity) : scores + mask
-    }
-    return scores.softmax(-1).matmul(value)
+                                      scale: Double? = nil, enableGQA: Bool = false, file: StaticString = #fileID, line: UInt = #line) -> Tensor {
+    query.scaledDotProductAttention(key, value, mask: mask, isCausal: isCausal, scale: scale, enableGQA: enableGQA, file: file, line: line)
 }
 
 /// Attention in several heads: [batch, length, width] → [batch, length, width].

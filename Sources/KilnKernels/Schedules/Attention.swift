@@ -57,7 +57,12 @@ extension GroupLowering {
             throw InternalError("schedule", "an attention group has no attention", context: region.name)
         }
         let plan = attentionPlan(form, region.operations[position])
-        try attentionPlain(plan)
+        let isEmpty = plan.outer * plan.rows * plan.keys * plan.size * plan.valueSize == 0
+        if target.gpu != nil || isEmpty { return try attentionPlain(plan) }
+        switch form.direction {
+        case .forward: try attentionForward(plan)
+        case .backward: try attentionPlain(plan)
+        }
     }
 
     private func attentionPlan(_ form: Attention, _ operation: Operation) -> AttentionPlan {
