@@ -153,8 +153,8 @@ typedef struct kiln_launch {
 /// What the entry of a device program is given for one call. All memory is the device's, `symbols` aside. Launches and copies are
 /// put in order and run in that order; a function that does not give 0 ends the call, and the entry returns its result negated.
 typedef struct kiln_device_call {
-  void *const *inputs;
-  void *const *outputs;
+  void *const *inputs;    ///< each 16-byte aligned: kernels move vectors of 16 bytes
+  void *const *outputs;   ///< the same
   const int64_t *symbols;
   char *arena;            ///< `arena_size(symbols)` bytes, 256-byte aligned
   void *const *constants; ///< the program's constants, on the device

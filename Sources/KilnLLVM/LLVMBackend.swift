@@ -66,7 +66,7 @@ public enum LLVMBackend {
             guard part.target.isPTX else { return DeviceCode(target: part.target, ptx: nil, machineCode: nil) }
             let texts = zip(build.jobs, results).compactMap { $0.target == part.target ? String(decoding: $1.code, as: UTF8.self) : nil }
             let ptx = PTX.merge(texts)
-            return DeviceCode(target: part.target, ptx: ptx, machineCode: try options.ptxas.map { try PTX.assemble(ptx, part.target, ptxas: $0) })
+            return DeviceCode(target: part.target, ptx: ptx, machineCode: try machineCode(ptx, part.target, options))
         }
         if !devices.isEmpty { objects.append(try deviceObject(build, devices)) }
         timings.total = Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9
@@ -151,6 +151,11 @@ public enum LLVMBackend {
     }
 
     // MARK: Devices
+
+    private static func machineCode(_ ptx: String, _ target: Target, _ options: Options) throws -> [UInt8]? {
+        guard let ptxas = options.ptxas, !ptx.isEmpty else { return nil }
+        return try PTX.assemble(ptx, for: target.processor, ptxas: ptxas).code
+    }
 
     private static func deviceObject(_ build: Build, _ devices: [DeviceCode]) throws -> [UInt8] {
         let machine = try Machine(build.host)

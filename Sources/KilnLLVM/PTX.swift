@@ -16,9 +16,18 @@ public enum PTX {
         return lines.isEmpty ? "" : lines.joined(separator: "\n") + "\n"
     }
 
-    /// Machine code of a text.
+    /// What the assembler made of a text, and what it has to say of it.
+    public struct Assembled: Sendable {
+        public let code: [UInt8]
+        public let report: String
+    }
+
+    /// Machine code of a text for a processor such as `sm_90a`.
+    /// - Parameters:
+    ///   - ptxas: the path of NVIDIA's assembler.
+    ///   - reportsUse: whether the report says how many registers and how much memory each kernel takes.
     /// - Throws: `CompileError` where there is no such assembler, `InternalError` where it finds fault with the text.
-    public static func assemble(_ text: String, _ target: Target, ptxas: String) throws -> [UInt8] {
+    public static func assemble(_ text: String, for processor: String, ptxas: String, reportsUse: Bool = false) throws -> Assembled {
         let folder = FileManager.default.temporaryDirectory.appending(path: "kiln-ptxas-\(UUID().uuidString)")
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -27,16 +36,16 @@ public enum PTX {
         let (source, result) = (folder.appending(path: "kernels.ptx"), folder.appending(path: "kernels.cubin"))
         let process = Process()
         process.executableURL = URL(fileURLWithPath: ptxas)
-        process.arguments = ["-arch=\(target.processor)", source.path, "-o", result.path]
+        process.arguments = (reportsUse ? ["-v"] : []) + ["-arch=\(processor)", source.path, "-o", result.path]
         let output = Pipe()
         (process.standardOutput, process.standardError) = (output, output)
         do {
             try Data(text.utf8).write(to: source)
             try process.run()
         } catch { throw CompileError("ptxas", "\(ptxas) does not start: \(error.localizedDescription)", fix: "Give the path of NVIDIA's assembler, or compile without.") }
-        let problem = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        let report = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw InternalError("ptxas", problem.isEmpty ? "status \(process.terminationStatus)" : problem) }
-        return [UInt8](try Data(contentsOf: result))
+        guard process.terminationStatus == 0 else { throw InternalError("ptxas", report.isEmpty ? "status \(process.terminationStatus)" : report) }
+        return Assembled(code: [UInt8](try Data(contentsOf: result)), report: report)
     }
 }

@@ -6,16 +6,15 @@ import KilnKernels
 import KilnLLVM
 import Testing
 
-/// NVIDIA's assembler, where it is at hand.
-let ptxas = (["/tmp/ptxas", "/usr/local/cuda/bin/ptxas"] + [ProcessInfo.processInfo.environment["KILN_PTXAS"]].compactMap { $0 })
-    .last { FileManager.default.isExecutableFile(atPath: $0) }
+/// NVIDIA's assembler, where Tests/run names it.
+let ptxas = ProcessInfo.processInfo.environment["KILN_PTXAS"]
 
 @Suite struct PTXTests {
     private func ptx(_ program: Program, _ gpu: GPU) throws -> String {
         let code = try LLVMBackend.compile(program, target: Target(gpu), options: .init(verifies: true))
         let text = try #require(code.devices.first?.ptx)
         #expect(!text.contains(".local"), "memory of a thread's own: \(text)")
-        if let ptxas { #expect(throws: Never.self) { try PTX.assemble(text, Target(gpu), ptxas: ptxas) } }
+        if let ptxas { #expect(throws: Never.self) { try PTX.assemble(text, for: gpu.name, ptxas: ptxas) } }
         return text
     }
 
