@@ -24,7 +24,7 @@ struct TileSide {
         count = plan.size(axes)
         func last(_ axes: [Int]) -> Dim? { axes.last { plan.contraction.sizes[$0] != 1 }.map { variables[$0] } }
         isAlongDepth = view.runs(along: last(depth.inner)) && !view.runs(along: last(axes))
-        let share = extent * tile.depth / tile.threads
+        let share = max(1, extent * tile.depth / tile.threads)
         let most = min(16 / max(view.dtype.byteCount, plan.accumulator.byteCount), share, isAlongDepth ? tile.depth : extent)
         width = view.vectorWidth(along: isAlongDepth ? depth.inner : axes, most: most, variables, plan)
         needsZeros = !depth.isWhole && view.direct == nil
@@ -32,7 +32,7 @@ struct TileSide {
 
     /// Vectors of a tile that one thread reads.
     func vectors(_ tile: TeamTile) -> Int { extent * tile.depth / tile.threads / width }
-    /// Elements from a summed position to the next in shared memory, which end off 16 bytes past those of the last but one bank round.
+    /// Elements from a summed position to the next in shared memory; 16 bytes more keep writes across out of one another's banks.
     func stride(_ accumulator: DType) -> Int { extent + (isAlongDepth ? 16 / accumulator.byteCount : 0) }
 }
 

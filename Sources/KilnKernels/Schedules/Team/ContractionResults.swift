@@ -53,7 +53,8 @@ struct ResultRun {
 extension TeamContraction {
     /// Hands over a block's sums, neighbouring columns at a time, spread over the threads.
     func finish(_ block: TeamBlock, _ thread: TeamThread, frame: ResultFrame, _ body: (ResultRun) throws -> Void) throws {
-        let (rounds, height) = threadRounds
+        let (rounds, part) = tile.matrix == nil ? threadRounds : warpRounds
+        let height = tile.rows / rounds
         let padding = (tile.matrix == nil ? 16 : 32) / accumulator.byteCount
         let stride = tile.columns + padding
         // The tiles are not read any more: their place is free.
@@ -61,7 +62,9 @@ extension TeamContraction {
         let memory = lowering.shared(accumulator, height * stride)
         let width = frame.width, across = tile.columns / width
         for round in 0..<rounds {
-            stageByThreads(block.sums, round: round, thread, to: memory, stride: stride)
+            if tile.matrix == nil { stageByThreads(block.sums, round: round, thread, to: memory, stride: stride) } else {
+                stageByWarps(block.sums, round: round, thread, to: memory, stride: stride)
+            }
             lowering.barrier()
             let count = height * across
             try writer.loop(to: .constant((count + tile.threads - 1) / tile.threads)) { step in
@@ -69,7 +72,9 @@ extension TeamContraction {
                     let number = writer.bind(step * .constant(tile.threads) + thread.number)
                     let line = writer.bind(number / .constant(across))
                     let start = writer.bind(number - line * .constant(across)) * .constant(width)
-                    let row = block.row * .constant(tile.rows) + .constant(round * height) + line
+                    // Each warp of a column of warps has as many of the round's lines.
+                    let group = writer.bind(line / .constant(part))
+                    let row = block.row * .constant(tile.rows) + group * .constant(part * (rounds - 1)) + .constant(round * part) + line
                     let column = block.column * .constant(tile.columns) + start
                     let isFull = count % tile.threads == 0
                     try when((isFull ? [] : [.constant(count - 1) - number]) + edges(row, column)) {

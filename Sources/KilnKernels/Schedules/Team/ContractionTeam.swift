@@ -65,12 +65,13 @@ final class TeamContraction {
         variables = lowering.contractionVariables(plan)
         let rowsView = try OperandView(lowering, plan.rows, plan.rowsOperand, variables)
         let columnsView = try OperandView(lowering, plan.columns, plan.columnsOperand, variables)
-        let tile = TeamTile.choose(plan, lowering.target.gpu!)
+        let gpu = lowering.target.gpu!
+        let tile = TeamTile.choose(plan, MatrixKind.choose(plan, rowsView.dtype, columnsView.dtype, gpu), gpu)
         self.tile = tile
         depth = TeamDepth(plan, variables, [rowsView, columnsView], tile: tile.depth)
         rows = TileSide(rowsView, plan.m, extent: tile.rows, depth, tile, plan, variables)
         columns = TileSide(columnsView, plan.n, extent: tile.columns, depth, tile, plan, variables)
-        (parts, tilesPerPart) = Self.cut(plan, tile, depth, lowering.target.gpu!)
+        (parts, tilesPerPart) = Self.cut(plan, tile, depth, gpu)
     }
 
     func write() throws {
@@ -93,7 +94,7 @@ final class TeamContraction {
             let count = parts == 1 ? depth.tiles : writer.bind(Dim.minimum(tilesPerPart, depth.tiles - first))
             block.tiles = (first, count)
             setOuter(block.outer, variables)
-            block.sums = try multiplyByThreads(block, thread)
+            block.sums = tile.matrix == nil ? try multiplyByThreads(block, thread) : try multiplyByWarps(block, thread)
             try finish(block, thread)
         }
     }

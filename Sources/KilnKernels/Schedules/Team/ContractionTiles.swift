@@ -7,7 +7,7 @@ extension TeamTile {
     /// What a tile costs in time for each product, relative to the best.
     private typealias Candidate = (tile: TeamTile, cost: Double)
 
-    static func choose(_ plan: ContractionPlan, _ gpu: GPU) -> TeamTile {
+    static func choose(_ plan: ContractionPlan, _ matrix: MatrixKind?, _ gpu: GPU) -> TeamTile {
         func hint(_ dim: Dim) -> Double { Double(dim.evaluate { if case .symbol = $0 { 256 } else { nil } } ?? 256) }
         let (rows, columns, outer) = (hint(plan.rowCount), hint(plan.columnCount), hint(plan.size(plan.outer)))
         func time(_ candidate: Candidate) -> Double {
@@ -16,7 +16,7 @@ extension TeamTile {
             let waves = (units / Double(gpu.processors)).rounded(.up)
             return waves * Double(tile.rows * tile.columns) * cost
         }
-        return forThreads(plan.accumulator).min { time($0) < time($1) }!.tile
+        return (matrix.map(forWarps) ?? forThreads(plan.accumulator)).min { time($0) < time($1) }!.tile
     }
 
     /// Tiles for multiplying by threads. A warp is 4 × 8 threads, so these divide the block's rows and columns.
@@ -28,6 +28,18 @@ extension TeamTile {
         }
         let small = [tile(64, 64, 8, 8, 4, 1.25), tile(32, 32, 8, 4, 4, 2), tile(16, 64, 16, 4, 4, 2.2), tile(64, 32, 8, 8, 4, 1.6)]
         return accumulator.byteCount <= 4 ? [tile(128, 128, 8, 8, 8, 1)] + small : small
+    }
+}
+
+extension TeamTile {
+    /// Tiles for matrix units: 64 bytes of the summed axes in each of four stages.
+    private static func forWarps(_ matrix: MatrixKind) -> [Candidate] {
+        func tile(_ rows: Int, _ columns: Int, _ ownRows: Int, _ ownColumns: Int, resident: Int, _ cost: Double) -> Candidate {
+            (TeamTile(rows: rows, columns: columns, depth: 64 / matrix.byteCount, ownRows: ownRows, ownColumns: ownColumns,
+                      threads: rows / ownRows * columns / ownColumns * 32, matrix: matrix, stages: 4, resident: resident), cost)
+        }
+        return [tile(128, 256, 64, 64, resident: 1, 0.95), tile(128, 128, 64, 64, resident: 2, 1), tile(64, 128, 32, 64, resident: 3, 1.2),
+                tile(128, 64, 64, 32, resident: 3, 1.2), tile(64, 64, 32, 32, resident: 4, 1.4), tile(32, 128, 32, 32, resident: 4, 1.6)]
     }
 }
 
