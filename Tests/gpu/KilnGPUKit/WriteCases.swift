@@ -1,4 +1,4 @@
-// All cases of ops as files of a kit.
+// All cases of ops, and workloads, as files of a kit.
 
 import Foundation
 import KilnIR
@@ -37,4 +37,28 @@ private func writeCases(of op: OpDefinition, to kit: Kit) -> (written: Int, fail
         }
         return (cases.count - failed, failed)
     }
+}
+
+/// Writes workloads, on all cores, and their list. How many do not compile.
+func writeWorkloads(_ workloads: [Workload], to kit: Kit, list: String) async -> Int {
+    let lines = await withTaskGroup(of: (Int, String?).self) { group in
+        for (number, workload) in workloads.enumerated() {
+            group.addTask {
+                do {
+                    try kit.link(workload.graph())
+                    return (number, workload.line)
+                } catch {
+                    Kit.note("\(workload.name): \(error)")
+                    return (number, nil)
+                }
+            }
+        }
+        return await group.reduce(into: [String?](repeating: nil, count: workloads.count)) { $0[$1.0] = $1.1 }
+    }
+    let text = "# NAME LIBRARY PROGRAM KIND AMOUNT TOLERANCE SCALE…\n" + lines.compactMap { $0 }.joined()
+    do { try kit.write(Array(text.utf8), to: list) } catch {
+        Kit.note("\(list): \(error)")
+        return workloads.count
+    }
+    return lines.filter { $0 == nil }.count
 }

@@ -45,16 +45,8 @@ if arguments.hasCases {
     failures += counts.failed
 }
 if arguments.hasWorkloads {
-    var list = "# NAME LIBRARY PROGRAM KIND AMOUNT TOLERANCE SCALE…\n"
-    for workload in Workload.all where arguments.ops.isEmpty || arguments.ops.contains(workload.name) {
-        do {
-            try kit.link(workload.graph())
-            list += workload.line
-        } catch {
-            Kit.note("\(workload.name): \(error)")
-            failures += 1
-        }
-    }
-    try kit.write(Array(list.utf8), to: "all.workloads")
+    func selected(_ workloads: [Workload]) -> [Workload] { workloads.filter { arguments.ops.isEmpty || arguments.ops.contains($0.name) } }
+    failures += await writeWorkloads(selected(Workload.all), to: kit, list: "all.workloads")
+    failures += await writeWorkloads(selected(Workload.checks), to: kit, list: "checks.workloads")
 }
 exit(failures == 0 ? 0 : 1)

@@ -68,9 +68,6 @@ void fill(tensor *one, uint64_t seed, double scale);
 int run_cases(const char *path, const settings *how, int *passed);
 
 /// Runs the workloads that a list names; prints a row for each. How many failed.
-int run_workloads(const char *list, const settings *how, int *passed);
-
-/// Bytes a second, read and written, of copies on the GPU.
-double measure_copies(kiln_device *gpu);
+int run_workloads(const char *list, settings *how, int *passed);
 
 #endif

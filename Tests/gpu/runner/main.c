@@ -30,13 +30,7 @@ int main(int count, char **arguments) {
   for (int i = 1; i < count; i++) {
     if (ends_with(arguments[i], ".cases") && (how.only == NULL || strstr(arguments[i], how.only) != NULL))
       failed += run_cases(arguments[i], &how, &passed);
-    if (!ends_with(arguments[i], ".workloads")) continue;
-    if (how.gpu != NULL && !how.is_sanitizing) {
-      how.copy_speed = measure_copies(how.gpu);
-      printf("%s, sm_%d: copies at %.0f GB/s, read and written\n", kiln_device_name(how.gpu), kiln_device_architecture(how.gpu),
-             how.copy_speed / 1e9);
-    }
-    failed += run_workloads(arguments[i], &how, &passed);
+    if (ends_with(arguments[i], ".workloads")) failed += run_workloads(arguments[i], &how, &passed);
   }
   kiln_shutdown();
   printf("%d passed, %d failed\n", passed, failed);

@@ -2,7 +2,8 @@
 // the same shared object, the GPU's time, and the share of what the GPU could do. Without a GPU nothing is run, but all is opened.
 //
 // A line of the list: NAME LIBRARY PROGRAM KIND AMOUNT TOLERANCE SCALE…
-//     KIND AMOUNT   "bytes" that must be read and written, or operations of "bf16" matrix units or of "f32" cores; "none" 0
+//     KIND AMOUNT   "bytes" that must be read and written, or operations of "bf16" matrix units or of "f32" cores;
+//                   "none" 0 is not timed
 //     TOLERANCE     times the element and the output's root mean square: how far an element may be off
 //     SCALE         one for each input: the numbers' standard deviation, or for integers what they are below
 #define _GNU_SOURCE
@@ -44,7 +45,8 @@ static double now(void) {
   return (double)at.tv_sec + (double)at.tv_nsec * 1e-9;
 }
 
-double measure_copies(kiln_device *gpu) {
+/// Bytes a second, read and written, of copies on the GPU.
+static double measure_copies(kiln_device *gpu) {
   const int64_t bytes = INT64_C(1) << 30;
   void *from = NULL, *to = NULL;
   double best = 0;
@@ -121,8 +123,11 @@ static kiln_status time_call(call *one, kiln_device *gpu, double *milliseconds) 
   return status;
 }
 
+static bool is_timed(const workload *of) { return strcmp(of->kind, "none") != 0; }
+
 static void print_row(const workload *of, double share, double milliseconds, const settings *how) {
-  char time[32] = "no GPU", rate[32] = "", part[32] = "", torch[48] = "";
+  char time[32] = "", rate[32] = "", part[32] = "", torch[48] = "";
+  if (how->gpu == NULL) snprintf(time, sizeof time, "no GPU");
   if (milliseconds > 0) {
     double speed = of->amount / milliseconds * 1e3, most = strcmp(of->kind, "bytes") == 0 ? how->copy_speed : peak(how->gpu, of->kind);
     snprintf(time, sizeof time, "%.4f ms", milliseconds);
@@ -160,7 +165,7 @@ static bool run_workload(const workload *of, const char *folder, const settings 
   if (status == KILN_OK && how->gpu != NULL) {
     status = run_call(&one, how->gpu);
     if (status == KILN_OK) share = compare(&one, expected, of->tolerance);
-    if (status == KILN_OK && !how->is_sanitizing) status = time_call(&one, how->gpu, &milliseconds);
+    if (status == KILN_OK && !how->is_sanitizing && is_timed(of)) status = time_call(&one, how->gpu, &milliseconds);
   }
   if (status != KILN_OK) printf("FAILED   %-32s %s: %s\n", of->name, kiln_status_name(status), kiln_last_error());
   else print_row(of, share, milliseconds, how);
@@ -172,7 +177,7 @@ static bool run_workload(const workload *of, const char *folder, const settings 
   return status == KILN_OK && share <= 1;
 }
 
-int run_workloads(const char *list, const settings *how, int *passed) {
+int run_workloads(const char *list, settings *how, int *passed) {
   FILE *file = fopen(list, "r");
   if (file == NULL) {
     printf("FAILED  %s can't be read\n", list);
@@ -187,6 +192,11 @@ int run_workloads(const char *list, const settings *how, int *passed) {
   while (getline(&line, &capacity, file) > 0) {
     if (line[0] == '#' || !read_workload(line, &one)) continue;
     if (how->only != NULL && strstr(one.name, how->only) == NULL) continue;
+    if (how->gpu != NULL && !how->is_sanitizing && is_timed(&one) && how->copy_speed == 0) {
+      how->copy_speed = measure_copies(how->gpu);
+      printf("%s, sm_%d: copies at %.0f GB/s, read and written\n", kiln_device_name(how->gpu), kiln_device_architecture(how->gpu),
+             how->copy_speed / 1e9);
+    }
     bool is_right = run_workload(&one, folder, how);
     *passed += is_right;
     failed += !is_right;
