@@ -61,7 +61,7 @@ extension GroupLowering {
         if target.gpu != nil || isEmpty { return try attentionPlain(plan) }
         switch form.direction {
         case .forward: try attentionForward(plan)
-        case .backward: try attentionPlain(plan)
+        case .backward: try attentionBackward(plan)
         }
     }
 

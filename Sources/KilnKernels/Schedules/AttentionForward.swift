@@ -75,7 +75,7 @@ extension GroupLowering {
         writer.loop(to: panels) { panel in
             attentionProduct(plan, tiles, rows: (state.queries, queries, plan.size),
                              columns: (keys, writer.bind((firstPanel + panel) * plan.size * .constant(tiles.columns))), depth: plan.size,
-                             sums: (state.scores, panel * .constant(tiles.columns), .constant(tiles.block)), factors: nil)
+                             sums: (state.scores, panel * .constant(tiles.columns), .constant(tiles.block)))
         }
         func weigh(_ edges: Bool) throws {
             try writer.loop(to: .constant(tiles.rows)) { inTile in
@@ -91,7 +91,7 @@ extension GroupLowering {
         writer.loop(to: tiles.panelCount(plan.valueSize)) { panel in
             attentionProduct(plan, tiles, rows: (state.scores, 0, .constant(tiles.block)),
                              columns: (values, writer.bind(((group * tiles.panelCount(plan.valueSize) + panel) * plan.keys + start) * .constant(tiles.columns))),
-                             depth: count, sums: (state.products, products + panel * .constant(tiles.columns), width), factors: state.factors)
+                             depth: count, sums: (state.products, products + panel * .constant(tiles.columns), width), from: .scaled(state.factors))
         }
     }
 

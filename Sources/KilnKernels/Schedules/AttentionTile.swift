@@ -23,6 +23,15 @@ struct AttentionTiles {
     func padded(_ size: Dim) -> Dim { panelCount(size) * .constant(columns) }
 }
 
+/// What a register tile's sums begin with.
+enum AttentionStart {
+    case zero
+    /// What is in their place.
+    case kept
+    /// That, times a factor for each row.
+    case scaled(Memory)
+}
+
 /// Which tokens an operand holds.
 enum AttentionSide { case queries, keys }
 
@@ -121,10 +130,9 @@ extension GroupLowering {
         return rows
     }
 
-    /// `sums[row, column] = sums[row, column] · factors[row] + Σ rows[row, k] · columns[k, column]` for one register tile; without factors
-    /// the sums start from zero.
+    /// `sums[row, column] = start[row, column] + Σ rows[row, k] · columns[k, column]` for one register tile.
     func attentionProduct(_ plan: AttentionPlan, _ tiles: AttentionTiles, rows: (memory: Memory, base: Dim, stride: Dim),
-                          columns: (memory: Memory, base: Dim), depth: Dim, sums: (memory: Memory, base: Dim, stride: Dim), factors: Memory?) {
+                          columns: (memory: Memory, base: Dim), depth: Dim, sums: (memory: Memory, base: Dim, stride: Dim), from start: AttentionStart = .zero) {
         let (dtype, width) = (plan.accumulator, tiles.columns)
         let accumulators = writer.local(dtype, .constant(tiles.rows * width))
         func forEachVector(_ body: (_ row: Int, _ column: Dim, _ address: Dim) -> Void) {
@@ -139,11 +147,13 @@ extension GroupLowering {
         }
         func place(_ row: Int, _ column: Dim) -> Dim { sums.base + .constant(row) * sums.stride + column }
         forEachVector { row, column, address in
-            var start = writer.constant(0, dtype)
-            if let factors {
-                start = writer.apply(.multiply, writer.load(sums.memory, place(row, column), dtype), writer.load(factors, .constant(row), dtype))
+            let value = switch start {
+            case .zero: writer.constant(0, dtype)
+            case .kept: writer.load(sums.memory, place(row, column), dtype)
+            case .scaled(let factors):
+                writer.apply(.multiply, writer.load(sums.memory, place(row, column), dtype), writer.load(factors, .constant(row), dtype))
             }
-            writer.store(start, accumulators, address)
+            writer.store(value, accumulators, address)
         }
         writer.loop(to: depth) { k in
             forEachVector { row, column, address in

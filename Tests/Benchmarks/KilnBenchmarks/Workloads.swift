@@ -21,7 +21,7 @@ enum Workloads {
             "conv3x3_64x56": GraphWorkload([[1, 64, 56, 56], [64, 64, 3, 3]]) { $0[0].conv2d($0[1], padding: 1) },
             "depthwise3x3_128x56": GraphWorkload([[1, 128, 56, 56], [128, 1, 3, 3]]) { $0[0].conv2d($0[1], padding: 1, groups: 128) },
             "attention_12x1024x64": GraphWorkload([[1, 12, 1024, 64], [1, 12, 1024, 64], [1, 12, 1024, 64]]) { x in
-                (x[0].matmul(x[1].transpose(-1, -2)) / 8).softmax(-1).matmul(x[2])
+                x[0].scaledDotProductAttention(x[1], x[2])
             },
             "linear_gelu_128x768x3072": GraphWorkload([[128, 768], [3072, 768], [3072]]) { $0[0].linear($0[1], $0[2]).gelu() },
         ]
