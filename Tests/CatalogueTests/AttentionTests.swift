@@ -53,6 +53,24 @@ struct AttentionTests {
         #expect(count == cases.count)
     }
 
+    /// Kernels for GPUs: matrix units for short floats forward, a row or key at a time otherwise.
+    @Test(arguments: ["attention", "attention_backward"], [DType.f32, .bf16, .f16]) func teamKernels(_ name: String, _ dtype: DType) throws {
+        let op = try #require(Catalogue.op(named: name))
+        var cases = [Case(op, Self.sample(op, dtype, heads: (2, 1), (5, 70, 16, 16), causal: 65)), Case(op, Self.sample(op, dtype, (3, 7, 12, 9), mask: .bool))]
+        if name == "attention", dtype != .f32 {
+            cases += [Case(op, Self.sample(op, dtype, (65, 130, 64, 32), batch: [1])), Case(op, Self.sample(op, dtype, heads: (2, 2), (70, 64, 24, 40), causal: 0)),
+                      Case(op, Self.sample(op, dtype, (40, 65, 16, 16), mask: dtype)), Case(op, Self.sample(op, dtype, (9, 66, 128, 128)))]
+            for view in [InputView.permuted, .sliced] {
+                var item = Case(op, Self.sample(op, dtype, heads: (3, 3), (20, 40, 16, 16)))
+                item.views = item.sample.operands.map { view.input($0) == nil ? .plain : view }
+                cases.append(item)
+            }
+        }
+        let count = checkKernels(cases, on: .grid([.sm80]))
+        print("\(name) on sm_80: \(count) cases of \(dtype)")
+        #expect(count == cases.count)
+    }
+
     /// One compilation for all numbers of tokens.
     @Test(arguments: ["attention", "attention_backward"]) func symbolicSizes(_ name: String) throws {
         let op = try #require(Catalogue.op(named: name))

@@ -58,6 +58,7 @@ extension GroupLowering {
         }
         let plan = attentionPlan(form, region.operations[position])
         let isEmpty = plan.outer * plan.rows * plan.keys * plan.size * plan.valueSize == 0
+        if !isEmpty, isForMatrixUnits(plan) { return try attentionTeam(plan) }
         if target.gpu != nil || isEmpty { return try attentionPlain(plan) }
         switch form.direction {
         case .forward: try attentionForward(plan)
