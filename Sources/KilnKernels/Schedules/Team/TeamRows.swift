@@ -6,6 +6,27 @@
 import KilnIR
 import KilnPasses
 
+/// Values that a pass keeps for later ones. One takes the place of another whose last use is in the pass that has it first.
+private struct KeptValues {
+    /// By the level of the pass that keeps them.
+    var values: [Int: [ValueID]] = [:]
+    var slotOf: [ValueID: Int] = [:]
+    var slots: [DType] = []
+    private var freeFrom: [Int] = []
+
+    mutating func add(_ value: ValueID, _ dtype: DType, from first: Int, to last: Int) {
+        values[first, default: []].append(value)
+        if let slot = slots.indices.first(where: { slots[$0] == dtype && freeFrom[$0] <= first }) {
+            slotOf[value] = slot
+            freeFrom[slot] = last
+        } else {
+            slotOf[value] = slots.count
+            slots.append(dtype)
+            freeFrom.append(last)
+        }
+    }
+}
+
 extension GroupLowering {
     /// Bytes of registers in which a thread keeps elements.
     private static let keptRegisterBytes = 192
@@ -41,25 +62,27 @@ extension GroupLowering {
                 if isWhole { return try body() }
                 try writer.branch([.isNonNegative(rows - 1 - row)], then: body)
             }
-            let places = keptPlaces(plan, kept, layout, span, own)
+            let places = keptPlaces(kept, layout, span, own)
             defer {
                 elements.current = [:]
                 elements.kept = [:]
             }
             for (level, reductions) in plan.levels.enumerated() {
                 let accumulators = reductions.map { ThreadAccumulator($0.code, width: width, parts: layout.isWrittenOut ? 1 : layout.unroll, self) }
-                let keep = kept[level] ?? []
+                let keep = places.isEmpty ? [] : kept.values[level] ?? []
                 try pass {
                     try eachVector(span, number, keepsInShared: layout.keepsInShared) { lane, part in
-                        for value in keep {
-                            guard let place = places[value] else { continue }
-                            writer.store(try elements.element(value, variables), place.memory, elements.physical(place.offset + slot))
-                        }
+                        let numbers = try keep.map { try elements.element($0, variables) }
                         try accumulate(reductions, accumulators, variables, inner, lane, part)
                         try storeOutputs(plan, plan.earlyOutputs[level] ?? [], variables)
+                        // Last, since the place may be another value's whose last use this was.
+                        for (value, number) in zip(keep, numbers) {
+                            let place = places[value]!
+                            writer.store(number, place.memory, elements.physical(place.offset + slot))
+                        }
                     }
                 }
-                for value in keep { if let place = places[value] { elements.kept[value] = (place, place.offset + slot) } }
+                for value in keep { elements.kept[value] = (places[value]!, places[value]!.offset + slot) }
                 let states = combined(accumulators.map { $0.total(writer) }, reductions.map(\.code), group: layout.group, thread)
                 for (reduction, state) in zip(reductions, states) { elements.current[reduction.value] = reduction.result(state, writer) }
             }
@@ -102,8 +125,8 @@ extension GroupLowering {
         var resident: Int
     }
 
-    private func rowLayout(_ rows: Dim, _ vectors: Dim, _ width: Int, _ kept: [Int: [ValueID]]) -> RowLayout {
-        let bytes = keptBytes(kept)
+    private func rowLayout(_ rows: Dim, _ vectors: Dim, _ width: Int, _ kept: KeptValues) -> RowLayout {
+        let bytes = kept.slots.reduce(0) { $0 + $1.byteCount }
         let unroll = costPerElement <= 60 ? 4 : 2
         guard let count = vectors.constant else { return RowLayout(threads: 256, group: 256, isWrittenOut: false, unroll: unroll, resident: 2) }
         var group = 1
@@ -127,29 +150,18 @@ extension GroupLowering {
 
     // MARK: What passes keep
 
-    private func keptBytes(_ kept: [Int: [ValueID]]) -> Int {
-        kept.values.joined().reduce(0) { $0 + region.type(of: $1).dtype.byteCount }
-    }
-
-    private func keptPlaces(_ plan: RowPlan, _ kept: [Int: [ValueID]], _ layout: RowLayout, _ span: TeamSpan, _ own: Dim) -> [ValueID: Place] {
+    private func keptPlaces(_ kept: KeptValues, _ layout: RowLayout, _ span: TeamSpan, _ own: Dim) -> [ValueID: Place] {
         guard layout.isWrittenOut || layout.keepsInShared, let vectors = span.vectors.constant, let chunks = span.chunks else { return [:] }
-        var places: [ValueID: Place] = [:]
-        for level in kept.keys.sorted() {
-            for value in kept[level]! {
-                let dtype = region.type(of: value).dtype
-                if layout.isWrittenOut {
-                    places[value] = Place(memory: writer.local(dtype, .constant(chunks * span.width)), strides: [1], dtype: dtype)
-                } else {
-                    let memory = shared(dtype, vectors * span.width * (layout.threads / layout.group))
-                    places[value] = Place(memory: memory, strides: [1], offset: own * .constant(vectors * span.width), dtype: dtype)
-                }
-            }
+        let slots = kept.slots.map { dtype -> Place in
+            if layout.isWrittenOut { return Place(memory: writer.local(dtype, .constant(chunks * span.width)), strides: [1], dtype: dtype) }
+            let memory = shared(dtype, vectors * span.width * (layout.threads / layout.group))
+            return Place(memory: memory, strides: [1], offset: own * .constant(vectors * span.width), dtype: dtype)
         }
-        return places
+        return kept.slotOf.mapValues { slots[$0] }
     }
 
     /// Values that more than one pass needs, and that cost a load or much arithmetic, with the level that has them first.
-    private func keptValues(_ plan: RowPlan) -> [Int: [ValueID]] {
+    private func keptValues(_ plan: RowPlan) -> KeptValues {
         let reductions = Set(plan.levels.joined().map(\.value))
         var passes: [(level: Int, roots: [ValueID])] = plan.levels.enumerated().map { number, level in
             (number, level.filter { $0.element == nil }.map(\.operand) + (plan.earlyOutputs[number] ?? []).map { region.outputs[$0].value })
@@ -173,13 +185,13 @@ extension GroupLowering {
         var kept: [Int: [ValueID]] = [:]
         for value in uses.keys.sorted() where uses[value]!.count > 1 { kept[uses[value]!.min()!, default: []].append(value) }
         let all = Set(kept.values.joined())
-        var needed: Set<ValueID> = []
+        var last: [ValueID: Int] = [:]
         for (level, roots) in passes {
             var seen: Set<ValueID> = []
             func visit(_ value: ValueID) {
                 guard !reductions.contains(value), seen.insert(value).inserted else { return }
                 if all.contains(value), uses[value]!.min()! < level {
-                    needed.insert(value)
+                    last[value] = level
                     return
                 }
                 guard let position = table.definitions[value] else { return }
@@ -187,7 +199,13 @@ extension GroupLowering {
             }
             roots.forEach(visit)
         }
-        return kept.mapValues { $0.filter(needed.contains) }.filter { !$0.value.isEmpty }
+        var result = KeptValues()
+        for level in kept.keys.sorted() {
+            for value in kept[level]! {
+                if let last = last[value] { result.add(value, region.type(of: value).dtype, from: level, to: last) }
+            }
+        }
+        return result
     }
 
     private func isLoaded(_ value: ValueID) -> Bool {

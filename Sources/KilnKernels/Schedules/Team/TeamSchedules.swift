@@ -28,7 +28,7 @@ extension GroupLowering {
         case .rows: try rows()
         case .contraction: if try !hopperContraction() { try contraction() }
         case .attention: try attention()
-        case .scan: try scan()
+        case .scan: try teamScan()
         case .scatter: try scatter()
         case .sort: try sort()
         }
