@@ -92,11 +92,11 @@ extension GroupLowering {
     }
 
     /// Whether an axis of the updates is an axis of the target by itself, so that different positions never meet.
-    private func isFree(_ axis: Int, _ coordinates: [Coordinate]) -> Bool {
+    func isFree(_ axis: Int, _ coordinates: [Coordinate]) -> Bool {
         coordinates.contains { if case .affine(let dim) = $0 { dim == .index(axis) } else { false } }
     }
 
-    private func combined(_ kind: ScatterKind, _ old: ValueNumber, _ new: ValueNumber) -> ValueNumber {
+    func combined(_ kind: ScatterKind, _ old: ValueNumber, _ new: ValueNumber) -> ValueNumber {
         let isBool = writer.dtypes[old] == .bool
         return switch kind {
         case .set: new
@@ -107,7 +107,7 @@ extension GroupLowering {
         }
     }
 
-    private func scatterIndices(_ coordinates: [Coordinate], _ operands: [ValueID], _ target: TensorType,
+    func scatterIndices(_ coordinates: [Coordinate], _ operands: [ValueID], _ target: TensorType,
                                 _ variables: [Dim]) throws -> ([Dim], [IndexCondition]) {
         var conditions: [IndexCondition] = []
         let indices = try coordinates.enumerated().map { axis, coordinate -> Dim in

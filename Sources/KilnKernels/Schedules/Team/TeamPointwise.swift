@@ -12,20 +12,31 @@ extension GroupLowering {
 
     /// Computes and stores some of the outputs, all of which have as many elements as the domain, in the same order.
     func teamPointwise(_ numbers: [Int], over domain: Shape) throws {
+        try teamElements(over: domain, numbers.map { region.type(of: region.outputs[$0].value).dtype }) { number, variables in
+            try self.outputElement(numbers[number], domain, variables).value
+        } store: { number, value, variables in
+            let shape = region.type(of: region.outputs[numbers[number]].value).shape
+            self.storeOutput(numbers[number], value, indices(of: shape, in: domain, at: variables))
+        }
+    }
+
+    /// Computes and stores values of these dtypes at every place of the domain.
+    func teamElements(over domain: Shape, _ dtypes: [DType], _ value: (Int, [Dim]) throws -> ValueNumber,
+                      store: (Int, ValueNumber, [Dim]) throws -> Void) throws {
         let axes = makeAxes(domain)
         let variables = axes.map(\.variable)
-        let expressions = try observe { try self.storeElements(numbers, domain, variables) }
-        let loops = merged(axes, expressions: expressions)
+        func storeElements() throws { for number in dtypes.indices { try store(number, try value(number, variables), variables) } }
+        let loops = merged(axes, expressions: try observe(storeElements))
         let work = domain.reduce(1, *) * .constant(costPerElement)
         guard let inner = loops.last else {
-            return try threadPhase(units: 1, work: work) { _ in try self.storeElements(numbers, domain, variables) }
+            return try threadPhase(units: 1, work: work) { _ in try storeElements() }
         }
-        let survey = try survey(inner) { try self.storeElements(numbers, domain, variables) }
+        let survey = try survey(inner, storeElements)
         let width = loops.count == 1 ? survey.width : survey.width(dividing: inner.size)
         let outer = Array(loops.dropLast())
         let sizes = outer.map(\.size) + [inner.size.dividedUp(by: .constant(width))]
         let vectors = sizes.reduce(1, *)
-        let (threads, parts) = pointwiseTeam(vectors, width, survey, outputs: numbers.count)
+        let (threads, parts) = pointwiseTeam(vectors, width, survey, outputs: dtypes.count)
         let block = Dim.constant(threads * parts)
         /// Goes to the vector with the number, and gives its first place along the innermost axis.
         func go(to vector: Dim) -> Dim {
@@ -36,24 +47,22 @@ extension GroupLowering {
         try teamPhase(units: vectors.dividedUp(by: block), threads: threads, work: work, resident: max(1, 1024 / threads)) { unit, thread in
             func vector(_ part: Int) -> Dim { unit * block + .constant(part * threads) + thread.number }
             func whole() throws {
-                let results = numbers.map { writer.local(region.type(of: region.outputs[$0].value).dtype, .constant(parts * width)) }
+                let results = dtypes.map { writer.local($0, .constant(parts * width)) }
                 for part in 0..<parts {
                     let first = go(to: vector(part))
                     try threadLanes(width) { lane in
                         elements.setVariable(inner.variable, to: first + lane)
-                        for (number, result) in zip(numbers, results) {
-                            writer.store(try outputElement(number, domain, variables).value, result, lane + .constant(part * width))
+                        for (number, result) in results.enumerated() {
+                            writer.store(try value(number, variables), result, lane + .constant(part * width))
                         }
                     }
                 }
                 for part in 0..<parts {
                     let first = go(to: vector(part))
-                    threadLanes(width) { lane in
+                    try threadLanes(width) { lane in
                         elements.setVariable(inner.variable, to: first + lane)
-                        for (number, result) in zip(numbers, results) {
-                            let type = region.type(of: region.outputs[number].value)
-                            let value = writer.load(result, lane + .constant(part * width), type.dtype)
-                            storeOutput(number, value, indices(of: type.shape, in: domain, at: variables))
+                        for (number, result) in results.enumerated() {
+                            try store(number, writer.load(result, lane + .constant(part * width), dtypes[number]), variables)
                         }
                     }
                 }
@@ -66,7 +75,7 @@ extension GroupLowering {
                         let count = isEven ? nil : writer.bind(Dim.minimum(inner.size - first, .constant(width)))
                         try threadLanes(width, count: count) { lane in
                             elements.setVariable(inner.variable, to: first + lane)
-                            try storeElements(numbers, domain, variables)
+                            try storeElements()
                         }
                     }
                 }
@@ -99,12 +108,5 @@ extension GroupLowering {
         let output = region.outputs[number].value
         let at = indices(of: region.type(of: output).shape, in: domain, at: variables)
         return (try elements.element(output, at), at)
-    }
-
-    private func storeElements(_ numbers: [Int], _ domain: Shape, _ variables: [Dim]) throws {
-        for number in numbers {
-            let (value, at) = try outputElement(number, domain, variables)
-            storeOutput(number, value, at)
-        }
     }
 }

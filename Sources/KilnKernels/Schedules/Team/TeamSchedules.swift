@@ -29,7 +29,7 @@ extension GroupLowering {
         case .contraction: if try !hopperContraction() { try contraction() }
         case .attention: try attention()
         case .scan: try teamScan()
-        case .scatter: try scatter()
+        case .scatter: try teamScatter()
         case .sort: try sort()
         }
     }
