@@ -14,6 +14,15 @@ struct Place: Hashable {
     func address(_ indices: [Dim]) -> Dim { zip(indices, strides).reduce(offset) { $0 + $1.0 * $1.1 } }
 }
 
+/// A load as it is over logical variables.
+struct PlannedLoad: Hashable {
+    var memory: Memory
+    var dtype: DType
+    var address: Dim
+    var conditions: [IndexCondition]
+    var fill: Scalar
+}
+
 /// Lowers elements of the values of one group.
 final class ElementLowering {
     let graph: Graph
@@ -35,6 +44,8 @@ final class ElementLowering {
     var substitution: [Int: Dim] = [:]
     /// Called with every address and condition as it is over logical variables, before substitution.
     var observer: ((Dim) -> Void)?
+    /// Asked for the element of a load before it is written; a schedule may have it at hand.
+    var loadHook: ((PlannedLoad) -> ValueNumber?)?
 
     init(graph: Graph, table: FormTable, writer: KernelWriter, places: [ValueID: Place]) {
         self.graph = graph
@@ -61,15 +72,20 @@ final class ElementLowering {
         setVariable(target, to: value)
     }
 
-    /// An index over loops' variables.
-    func physical(_ dim: Dim) -> Dim {
-        observer?(dim)
+    /// An index over the variables that merged axes left.
+    private func resolved(_ dim: Dim) -> Dim {
         var logical = dim
         // An alias may name a variable that was merged once more.
         while !aliases.isEmpty, logical.indices.contains(where: { aliases[$0] != nil }) {
             logical = logical.substituting(ranges: ranges) { if case .index(let i) = $0 { self.aliases[i] } else { nil } }
         }
-        return logical.substituting { if case .index(let i) = $0 { self.substitution[i] } else { nil } }
+        return logical
+    }
+
+    /// An index over loops' variables.
+    func physical(_ dim: Dim) -> Dim {
+        observer?(dim)
+        return resolved(dim).substituting { if case .index(let i) = $0 { self.substitution[i] } else { nil } }
     }
 
     private func physical(_ conditions: [IndexCondition]) -> [IndexCondition] { conditions.map { $0.mapping(physical) } }
@@ -87,7 +103,9 @@ final class ElementLowering {
     }
 
     func load(_ place: Place, _ indices: [Dim], where conditions: [IndexCondition] = [], fill: Scalar = 0) -> ValueNumber {
-        writer.load(place.memory, physical(place.address(indices)), place.dtype, where: physical(conditions), fill: fill)
+        if let loadHook, let number = loadHook(PlannedLoad(memory: place.memory, dtype: place.dtype, address: resolved(place.address(indices)),
+                                                           conditions: conditions.map { $0.mapping(resolved) }, fill: fill)) { return number }
+        return writer.load(place.memory, physical(place.address(indices)), place.dtype, where: physical(conditions), fill: fill)
     }
 
     private func compute(_ value: ValueID, _ indices: [Dim], _ conditions: [IndexCondition]) throws -> ValueNumber {

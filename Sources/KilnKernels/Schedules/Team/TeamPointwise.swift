@@ -31,6 +31,7 @@ extension GroupLowering {
         guard let inner = loops.last else {
             return try threadPhase(units: 1, work: work) { _ in try storeElements() }
         }
+        if let tile = try tile(loops, storeElements) { return try teamTiles(tile, work, storeElements) }
         let survey = try survey(inner, storeElements)
         let width = loops.count == 1 ? survey.width : survey.width(dividing: inner.size)
         let outer = Array(loops.dropLast())
