@@ -122,6 +122,9 @@ extension FunctionEmitter {
         if b.isConstant, b.constant == 1 { return a }
         if a.isConstant, b.isConstant, b.constant > 0 { return Index(constant: Int.floorDivide(a.constant, b.constant)) }
         if a.isUniform, b.isUniform {
+            if !dialect.isHost, numerator.isNonNegative, let high = numerator.high, high < 1 << 32, b.isConstant, 1..<1 << 32 ~= b.constant {
+                return Index(parts: [(a.depth, divideNarrow(scalar(a), by: b.constant))])
+            }
             let quotient = floorDivide(scalar(a), positive(b), isNonNegative: numerator.isNonNegative)
             return Index(parts: [(max(a.depth, b.depth), quotient)])
         }
@@ -153,6 +156,11 @@ extension FunctionEmitter {
         let positions = module.add(module.splat(rest, width), module.laneNumbers(module.i32, width, times: step))
         let carried = LLVMBuildUDiv(module.builder, positions, module.splat(module.integer(module.i32, divisor), width), "")!
         return add(quotient, Index(varying: module.zext(carried, module.vector(module.i64, width))))
+    }
+
+    /// In 32 bits, where a GPU divides in a few instructions.
+    private func divideNarrow(_ a: LLVMValueRef, by divisor: Int) -> LLVMValueRef {
+        module.zext(LLVMBuildUDiv(module.builder, module.trunc(a, module.i32), module.integer(module.i32, divisor), ""), module.i64)
     }
 
     /// A divisor that is a size: zero, which only an empty tensor has, must not trap.

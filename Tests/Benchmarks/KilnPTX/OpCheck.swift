@@ -10,6 +10,8 @@ import KilnOps
 /// What a kernel takes, as the assembler reports it.
 struct KernelUse: Sendable {
     var target: String
+    /// The op, and the dtypes that were compiled together.
+    var source: String
     var name: String
     var registers = 0
     var stackBytes = 0
@@ -73,7 +75,8 @@ struct OpCheck {
         let graph = try builder.finish(outputs)
         let artifact = try Pipeline.compile(graph, options: Options(target: Target(gpu), threads: 1, verifies: true))
         guard let ptx = artifact.code.devices.first?.ptx, !ptx.isEmpty else { return [] }
-        var found = uses(in: try PTX.assemble(ptx, for: gpu.name, ptxas: ptxas, reportsUse: true).report)
+        var found = uses(in: try PTX.assemble(ptx, for: gpu.name, ptxas: ptxas, reportsUse: true).report,
+                         of: "\(op.name) of \(dtypes.map(\.name).joined(separator: ", "))")
         let shared = artifact.program.kernels.flatMap { $0.phases.map(\.sharedBytes) }
         guard found.count == shared.count else { throw InternalError("ptxas", "reports on \(found.count) of \(shared.count) kernels") }
         // Kernels stand in the order of their numbers in the names.
@@ -91,12 +94,12 @@ struct OpCheck {
         return kernel * 1000 + (Int(words.last?.dropFirst() ?? "") ?? 0)
     }
 
-    private func uses(in report: String) -> [KernelUse] {
+    private func uses(in report: String, of source: String) -> [KernelUse] {
         var found: [KernelUse] = []
         func numbers(_ line: Substring) -> [Int] { line.split { !$0.isNumber }.compactMap { Int($0) } }
         for line in report.split(separator: "\n") {
             if let range = line.range(of: "Compiling entry function '") {
-                found.append(KernelUse(target: gpu.name, name: String(line[range.upperBound...].prefix { $0 != "'" })))
+                found.append(KernelUse(target: gpu.name, source: source, name: String(line[range.upperBound...].prefix { $0 != "'" })))
             } else if !found.isEmpty, line.contains("bytes stack frame") {
                 let counts = numbers(line)
                 (found[found.count - 1].stackBytes, found[found.count - 1].spillBytes) = (counts[0], counts[1] + counts[2])

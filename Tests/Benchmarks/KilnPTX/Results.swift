@@ -27,6 +27,6 @@ final class Results: @unchecked Sendable {
             func most(_ value: (KernelUse) -> Int) -> String { String(list.map(value).max() ?? 0) }
             row([list[0].schedule, list[0].target, String(list.count), most(\.registers), most(\.sharedBytes), most(\.stackBytes), most(\.spillBytes)])
         }
-        for kernel in spilling { print("FAILED \(kernel.name): \(kernel.use)") }
+        for kernel in spilling { print("FAILED \(kernel.source): \(kernel.name): \(kernel.use)") }
     }
 }

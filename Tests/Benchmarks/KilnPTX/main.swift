@@ -29,7 +29,7 @@ DispatchQueue.concurrentPerform(iterations: lanes) { lane in
         do {
             let (kernels, failures) = try OpCheck(job.op, job.gpu, ptxas: ptxas).run()
             results.add(kernels, failures)
-            if shows { for kernel in kernels { print("\(kernel.target) \(kernel.name): \(kernel.use)") } }
+            if shows { for kernel in kernels { print("\(kernel.target) \(kernel.source): \(kernel.name): \(kernel.use)") } }
         } catch { results.add([], ["\(job.op.name) for \(job.gpu.name): \(error)"]) }
     }
 }
