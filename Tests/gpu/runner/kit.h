@@ -50,11 +50,18 @@ kiln_status bind_outputs(call *one);
 /// Runs the call, on the GPU with copies there and back, or with the CPU's code where `gpu` is null.
 kiln_status run_call(call *one, kiln_device *gpu);
 
+/// The same once more, with the tensors where `run_call` put them and the outputs filled again with bytes that no result has.
+kiln_status run_again(call *one, kiln_device *gpu);
+
 /// Puts the tensors on the GPU, and takes them from it; `close_call` frees all.
 kiln_status place_tensors(call *one, kiln_device *gpu);
 kiln_status fetch_outputs(call *one, kiln_device *gpu);
 kiln_status invoke(call *one, kiln_device *gpu);
 void close_call(call *one, kiln_device *gpu);
+
+/// Runs the call by the shared object's own function and runtime, on a GPU where it finds one; null, or why it failed. `error`
+/// has place for that.
+const char *run_exported(call *one, char *error, size_t capacity);
 
 /// An element as a double; integers of 64 bits may be rounded.
 double element(const tensor *one, int64_t index);
