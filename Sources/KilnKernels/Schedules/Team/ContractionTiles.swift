@@ -39,7 +39,7 @@ extension TeamTile {
                       threads: rows / ownRows * columns / ownColumns * 32, matrix: matrix, stages: 4, resident: resident), cost)
         }
         return [tile(128, 256, 64, 64, resident: 1, 0.95), tile(128, 128, 64, 64, resident: 2, 1), tile(64, 128, 32, 64, resident: 3, 1.2),
-                tile(128, 64, 64, 32, resident: 3, 1.2), tile(64, 64, 32, 32, resident: 4, 1.4), tile(32, 128, 32, 32, resident: 4, 1.6)]
+                tile(128, 64, 64, 32, resident: 3, 1.2), tile(64, 64, 32, 32, resident: 3, 1.4), tile(32, 128, 32, 32, resident: 3, 1.6)]
     }
 }
 
