@@ -1,7 +1,7 @@
 // See fake_cuda.h. Work on a stream is put in a queue and done when somebody waits for it, as late as a GPU might.
 // With FAKE_BLIND any module can be loaded, and its kernels do nothing.
 #define _GNU_SOURCE
-#include "fake_cuda.h"
+#include "fake_queue.h"
 
 #include <pthread.h>
 #include <stddef.h>
@@ -16,37 +16,18 @@ enum { INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_IMAGE = 200, INVALID_CONTEX
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local int current; // contexts pushed by this thread
-static int sticky;                // an error that all calls give from now on
 
-static fake_cuda control;
+fake_cuda control;
+int sticky;
 
 typedef struct { const char *name; int calls; } counter;
 static counter counters[64];
 
-typedef struct { char name[64]; int maps, words; fake_kernel run; } kernel;
 static kernel kernels[64];
 static int kernel_count;
 
 typedef struct allocation { char *base; size_t bytes; struct allocation *next; } allocation;
 static allocation *allocations;
-
-/// Something in a queue or a graph.
-typedef struct operation {
-  enum { KERNEL, COPY, EVENT } kind;
-  const kernel *what;
-  int64_t units;
-  unsigned char *maps;
-  int64_t *words;
-  void *to;
-  const void *from;
-  size_t bytes;
-  struct event *event;
-  struct operation *next;
-} operation;
-
-typedef struct event { int pending; } event;
-typedef struct graph { operation *first, *last; } graph;
-typedef struct { graph queue; graph *capture; bool is_invalid; } stream;
 
 // Counting and failing -----------------------------------------------------------------------------------------------------
 
@@ -85,59 +66,6 @@ static int begin(const char *name, bool needs_context) {
     pthread_mutex_unlock(&lock);                                                                                             \
     return error;                                                                                                            \
   }
-
-// Queues -------------------------------------------------------------------------------------------------------------------
-
-static void append(graph *to, operation *one) {
-  one->next = NULL;
-  if (to->last != NULL) to->last->next = one;
-  else to->first = one;
-  to->last = one;
-}
-
-static void release(operation *one) {
-  free(one->maps);
-  free(one->words);
-  free(one);
-}
-
-static operation *duplicate(const operation *one) {
-  operation *copy = malloc(sizeof *copy);
-  *copy = *one;
-  if (one->kind == KERNEL) {
-    copy->maps = malloc((size_t)one->what->maps * 128 + 1);
-    copy->words = malloc((size_t)one->what->words * 8 + 1);
-    memcpy(copy->maps, one->maps, (size_t)one->what->maps * 128);
-    memcpy(copy->words, one->words, (size_t)one->what->words * 8);
-  }
-  return copy;
-}
-
-static void execute(operation *one) {
-  if (one->kind == EVENT) one->event->pending--;
-  if (sticky != 0) return;
-  if (one->kind == COPY) memcpy(one->to, one->from, one->bytes);
-  if (one->kind != KERNEL) return;
-  control.launches++;
-  if (control.kernel_code != 0) {
-    sticky = control.kernel_code;
-    control.kernel_code = 0;
-    return;
-  }
-  for (int64_t unit = 0; unit < one->units; unit++) one->what->run(unit, one->maps, one->words);
-}
-
-static void drain(stream *from, const event *until) {
-  while (from->queue.first != NULL && (until == NULL || until->pending > 0)) {
-    operation *one = from->queue.first;
-    from->queue.first = one->next;
-    if (one->next == NULL) from->queue.last = NULL;
-    execute(one);
-    release(one);
-  }
-}
-
-static void put(stream *to, operation *one) { append(to->capture != NULL ? to->capture : &to->queue, one); }
 
 static stream *only_stream; // that frees and event waits drain; tests have one GPU at a time
 
@@ -374,19 +302,6 @@ DRIVER(cuLaunchKernel, true, (const kernel *function, unsigned x, unsigned y, un
 })
 
 // Graphs -------------------------------------------------------------------------------------------------------------------
-
-static void destroy(graph *one) {
-  while (one->first != NULL) {
-    operation *next = one->first->next;
-    release(one->first);
-    one->first = next;
-  }
-  free(one);
-}
-
-static void fill(graph *to, const graph *from) {
-  for (operation *one = from->first; one != NULL; one = one->next) append(to, duplicate(one));
-}
 
 #ifndef FAKE_ANCIENT
 DRIVER(cuStreamBeginCapture_v2, true, (stream *on, int mode), {
