@@ -88,7 +88,8 @@ extension GroupLowering {
             let part = at[1]
             let place = columnPlace(columns, at[0], thread)
             let start = writer.bind(share * part)
-            let end = writer.bind(Dim.minimum(start + share, count))
+            // Parts past the end have nothing.
+            let end = writer.bind(Dim.maximum(Dim.minimum(start + share, count), start))
             let reductions = plan.levels[level]
             let accumulators = reductions.map { ThreadAccumulator($0.code, width: columns.width, parts: 1, self) }
             try eachRow(columns, place, inner, from: start, to: end) { lane in
