@@ -21,14 +21,16 @@ import Testing
         var rightTransposed = false
         var hasEpilogue = false
         var isSymbolic = false
+        /// What operands are given as, and cast from.
+        var source: DType?
 
         func graph() throws -> Graph {
             let builder = GraphBuilder("product")
             let (m, n, k): (Dim, Dim, Dim) = (isSymbolic ? "m" : .constant(m), .constant(n), .constant(k))
             let outer = outer.map { Dim.constant($0) }, rank = outer.count
-            let left = builder.input("left", TensorType(dtype, outer + (leftTransposed ? [k, m] : [m, k])))
-            let right = builder.input("right", TensorType(dtype, outer + (rightTransposed ? [n, k] : [k, n])))
-            var y = left.contracting(right, batch: (Array(0..<rank), Array(0..<rank)),
+            let left = builder.input("left", TensorType(source ?? dtype, outer + (leftTransposed ? [k, m] : [m, k])))
+            let right = builder.input("right", TensorType(source ?? dtype, outer + (rightTransposed ? [n, k] : [k, n])))
+            var y = left.cast(to: dtype).contracting(right.cast(to: dtype), batch: (Array(0..<rank), Array(0..<rank)),
                                      reduce: ([leftTransposed ? rank : rank + 1], [rightTransposed ? rank + 1 : rank]), dtype: result)
             if hasEpilogue {
                 let bias = builder.input("bias", TensorType(.f32, [n]))
@@ -84,6 +86,11 @@ import Testing
         try check(Product(m: 70, n: 72, k: 24, outer: [3], rightTransposed: true, hasEpilogue: true, isSymbolic: true))
         // More tiles than units: the ring goes on from one to the next.
         try check(Product(m: 8, n: 16, k: 136, outer: [300], result: .bf16))
+    }
+
+    @Test func computedOperands() throws {
+        try check(Product(m: 72, n: 136, k: 80, rightTransposed: true, source: .f32))
+        try check(Product(m: 70, n: 72, k: 40, outer: [2], hasEpilogue: true, isSymbolic: true, source: .f32))
     }
 
     @Test func partsOfTheDepth() throws {

@@ -30,7 +30,9 @@ extension GroupLowering {
         guard let gpu = target.gpu, gpu.isSpecific,
             let position = table.forms.firstIndex(where: { if case .contract(let c) = $0 { !c.isWrittenOut } else { false } }),
             case .contract(let contraction) = table.forms[position],
-            let plan = hopperPlan(contraction, region.operations[position], gpu) else { return false }
+            var plan = hopperPlan(contraction, region.operations[position], gpu) else { return false }
+        try compute(&plan.rows)
+        try compute(&plan.columns)
         let frame = hopperFrame(plan)
         if plan.parts == 1 {
             try hopperProducts(plan, gpu) { place, row, column, load in
@@ -47,7 +49,7 @@ extension GroupLowering {
         let places = gpu.processors * tile.resident
         let multipliers = tile.consumers * 128
         try teamPhase(units: .minimum(items, .constant(places)), threads: tile.threads, work: plan.size(Array(plan.contraction.sizes.indices)),
-                      resident: tile.resident, maps: [map(plan.rows, plan.m, tile.rows, plan), map(plan.columns, plan.n, tile.columns, plan)]) { unit, thread in
+                      resident: tile.resident, maps: [try map(plan.rows, plan.m, tile.rows, plan), try map(plan.columns, plan.n, tile.columns, plan)]) { unit, thread in
             let ring = HopperRing(
                 rows: shared(plan.dtype, tile.stages * tile.rows * plan.tileDepth, alignment: 1024),
                 columns: shared(plan.dtype, tile.stages * tile.columns * plan.tileDepth, alignment: 1024),
@@ -88,14 +90,40 @@ extension GroupLowering {
         }
     }
 
+    /// Computes an operand that is not in memory yet, in a phase of its own.
+    private func compute(_ operand: inout HopperPlan.Operand) throws {
+        guard let value = operand.computed else { return }
+        let type = region.type(of: value)
+        if elements.places[value] == nil {
+            let place = temporary("operand", type.dtype, type.shape)
+            let variables = type.shape.map { $0 == 1 ? 0 : elements.makeVariable(size: $0) }
+            let inner = type.shape.last ?? 1
+            let groups = inner.dividedUp(by: 4)
+            let sizes = type.shape.dropLast() + [groups]
+            try threadPhase(units: sizes.reduce(1, *), work: type.elementCount * .constant(costPerElement)) { unit in
+                let at = unflatten(unit, Array(sizes))
+                for (variable, index) in zip(variables.dropLast(), at) { elements.setVariable(variable, to: index) }
+                let first = writer.bind(at[sizes.count - 1] * 4)
+                let isWhole = inner.terms.allSatisfy { $0.coefficient % 4 == 0 }
+                try writer.lanes(4, count: isWhole ? 4 : writer.bind(.minimum(inner - first, 4))) { lane in
+                    elements.setVariable(variables[variables.count - 1], to: first + lane)
+                    writer.store(try elements.element(value, variables), place.memory, elements.physical(place.address(variables)))
+                }
+            }
+            elements.places[value] = place
+        }
+        if case .buffer(let number)? = elements.places[value]?.memory { operand.buffer = number }
+    }
+
     // MARK: Copying
 
     /// What the copy engine is told of an operand: boxes of 128 bytes along the axis that lies side by side.
-    private func map(_ operand: HopperPlan.Operand, _ free: [Int], _ extent: Int, _ plan: HopperPlan) -> TensorMap {
+    private func map(_ operand: HopperPlan.Operand, _ free: [Int], _ extent: Int, _ plan: HopperPlan) throws -> TensorMap {
+        guard let buffer = operand.buffer else { throw InternalError("schedule", "an operand is not in memory", context: region.name) }
         let around = (plan.outer + plan.outerDepth).filter { operand.strides[$0.last!] != nil }
         let axes = around + (operand.isAcross ? [plan.depth, free] : [free, plan.depth])
         let box = around.map { _ in 1 } + (operand.isAcross ? [plan.tileDepth, 64] : [extent, plan.tileDepth])
-        return TensorMap(buffer: operand.buffer, offset: operand.offset, sizes: axes.map { axis in
+        return TensorMap(buffer: buffer, offset: operand.offset, sizes: axes.map { axis in
             let size = plan.size(axis)
             return size.constant == nil ? .maximum(size, 1) : size
         }, strides: axes.map { operand.strides[$0.last!]! }, box: box, swizzle: 128)

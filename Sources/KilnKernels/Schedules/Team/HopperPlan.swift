@@ -1,5 +1,5 @@
 // Which contractions sm_90a's matrix units and copy engine can do, and how: in comes a contraction whose operands lie in memory with
-// even strides, out go the roles of its axes, the copy engine's maps of both operands, and the tile.
+// even strides (or are computed to there first), out go the roles of its axes, the copy engine's maps of both operands, and the tile.
 
 import KilnIR
 import KilnPasses
@@ -8,7 +8,10 @@ import KilnPasses
 struct HopperPlan {
     /// An operand in memory, seen by the copy engine as a box of rows (or columns) by depth.
     struct Operand {
-        var buffer: Int
+        /// Nil until the value is computed to one.
+        var buffer: Int?
+        /// What has to be computed into memory first.
+        var computed: ValueID?
         var offset: Dim
         /// The distance between neighbours along each of the contraction's variables.
         var strides: [Int: Dim]
@@ -95,6 +98,9 @@ extension GroupLowering {
             outer: Self.groups(outputs.filter { !m.contains($0) && !n.contains($0) }, [rows, columns], c), m: m, n: n,
             outerDepth: Self.groups(summed.filter { !depth.contains($0) }, [rows, columns], c), depth: depth)
         guard orient(&plan.rows, along: m, plan), orient(&plan.columns, along: n, plan) else { return nil }
+        // Computing an operand's elements once is little beside the products with each.
+        func pays(_ operand: HopperPlan.Operand, _ uses: Dim) -> Bool { operand.computed == nil || (uses.constant ?? 64) >= 64 }
+        guard pays(plan.rows, plan.columnCount), pays(plan.columns, plan.rowCount) else { return nil }
         chooseHopperTile(&plan, gpu)
         return plan
     }
@@ -113,20 +119,29 @@ extension GroupLowering {
         }
     }
 
-    /// An operand that views show of a buffer, its address linear in the contraction's variables.
+    /// An operand that views show of a buffer, or of a value that is computed to one; its address is linear in the contraction's variables.
     private func hopperOperand(_ c: Contraction, _ piece: IndexMap.Piece, _ operand: ValueID) -> HopperPlan.Operand? {
         guard piece.conditions.isEmpty else { return nil }
         let ranges = IndexRanges(shape: c.sizes)
         var (indices, value) = (piece.indices, operand)
-        while elements.places[value] == nil {
-            guard let position = table.definitions[value], case .view(let map) = table.forms[position], map.pieces.count == 1,
-                map.pieces[0].conditions.isEmpty else { return nil }
+        while elements.places[value] == nil, let position = table.definitions[value], case .view(let map) = table.forms[position],
+            map.pieces.count == 1, map.pieces[0].conditions.isEmpty {
             indices = map.pieces[0].indices.map { $0.substituting(indices: indices, ranges: ranges) }
             value = region.operations[position].operands[map.pieces[0].operand]
         }
-        guard let place = elements.places[value], case .buffer(let buffer) = place.memory else { return nil }
-        let address = place.address(indices)
-        var operand = HopperPlan.Operand(buffer: buffer, offset: address.substituting { if case .index = $0 { 0 } else { nil } }, strides: [:])
+        let address: Dim
+        var buffer: Int?
+        if let place = elements.places[value] {
+            guard case .buffer(let number) = place.memory else { return nil }
+            (address, buffer) = (place.address(indices), number)
+        } else {
+            let type = region.type(of: value)
+            // A small part of what would be computed is no reason to compute all of it.
+            guard type.elementCount == region.type(of: operand).elementCount else { return nil }
+            address = zip(indices, type.strides).reduce(0) { $0 + $1.0 * $1.1 }
+        }
+        var operand = HopperPlan.Operand(buffer: buffer, computed: buffer == nil ? value : nil,
+                                         offset: address.substituting { if case .index = $0 { 0 } else { nil } }, strides: [:])
         var linear = operand.offset
         for variable in c.sizes.indices where c.sizes[variable] != 1 {
             guard let stride = address.coefficient(ofIndex: variable), stride.indices.isEmpty else { return nil }
