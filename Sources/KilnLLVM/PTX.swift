@@ -13,7 +13,10 @@ public enum PTX {
             guard !line.hasPrefix("//"), !line.isEmpty else { return false }
             return !header.contains { line.hasPrefix($0) } || seen.insert(line).inserted
         }
-        return lines.isEmpty ? "" : lines.joined(separator: "\n") + "\n"
+        guard !lines.isEmpty else { return "" }
+        // Products of 8-bit floats by one warp came with a later version than all else.
+        let isLater = lines.contains { $0.contains("mma.sync") && ($0.contains(".e4m3.") || $0.contains(".e5m2.")) }
+        return lines.map { isLater && $0.hasPrefix(".version 8.0") ? ".version 8.4" : $0 }.joined(separator: "\n") + "\n"
     }
 
     /// What the assembler made of a text, and what it has to say of it.

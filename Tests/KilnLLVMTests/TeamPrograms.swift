@@ -149,6 +149,33 @@ enum TeamPrograms {
             """)
     }
 
+    /// out += a b for fragments of 8-bit elements, each thread's as it lies in memory.
+    static func multiplyAddBytes(_ kind: MatrixKind) throws -> Program {
+        let (dtype, zero) = kind.accumulator == .i32 ? ("i32", "0i") : ("f32", "0.0")
+        return try program("input 0 @a: i8[32, 16]\n input 1 @b: i8[32, 8]\n output 0 @out: \(dtype)[32, 4]", """
+            local $0: i8[16]
+            local $1: i8[8]
+            local $2: \(dtype)[4]
+            lanes d2 < 16 of 16 {
+              %0 = load @a[16*d1 + d2]
+              store $0[d2] = %0
+            }
+            lanes d2 < 8 of 8 {
+              %1 = load @b[8*d1 + d2]
+              store $1[d2] = %1
+            }
+            %2 = constant \(dtype) \(zero)
+            for unrolled d2 in 0 ..< 4 {
+              store $2[d2] = %2
+            }
+            team multiply_add \(kind.rawValue) $2[0] += $0[0] * $1[0]
+            lanes d2 < 4 of 4 {
+              %3 = load $2[d2]
+              store @out[4*d1 + d2] = %3
+            }
+            """)
+    }
+
     /// out[i] = a[i] shifted by so many elements within copies of the given bytes, zeros from `present` on.
     static func copies(bytes: Int, present: Int) throws -> Program {
         let elements = bytes / 4
