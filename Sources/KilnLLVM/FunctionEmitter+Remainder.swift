@@ -21,7 +21,7 @@ extension FunctionEmitter {
         let isWhole = module.compare(LLVMIntULT, a, b)
         let early = module.select(isInvalid, module.constant(.real(.nan), dtype), x)
         let before = module.currentBlock
-        let (divide, head, round, last, after) = (block("divide"), block("test"), block("round"), block("scale"), block("after"))
+        let (divide, head, round, last, after) = (block("divide"), block("test"), block("rounds"), block("scale"), block("after"))
         module.jump(if: module.or(isInvalid, isWhole), after, else: divide)
 
         module.position(at: divide)
