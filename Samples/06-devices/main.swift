@@ -1,12 +1,12 @@
 // Lesson 6: the same training on another device: the GPU where there is one, else a grid on the processor that runs the GPU's kernels,
-// slowly, and checks what they do. Usage: 06-devices IMAGES.npz   fails unless the device does as well as the processor, with the same
+// slowly, and checks what they do. Usage: 06-devices IMAGES.npz [STEPS]   fails unless the device does as well as the processor, with the same
 // bits each time.
 import Digits
 import Glibc
 import Kiln
 
 let device = Device.gpuCount > 0 ? Device.gpu : .emulatedGPU
-let steps = Device.gpuCount > 0 ? 300 : 40
+let steps = CommandLine.arguments.dropFirst(2).first.flatMap { Int($0) } ?? (Device.gpuCount > 0 ? 300 : 30)
 let (train, test) = try Digits.load(CommandLine.arguments[1])
 
 /// Trains for some steps from the same start; gives the accuracy on the test images and the network's output on them.
@@ -36,14 +36,13 @@ let (train, test) = try Digits.load(CommandLine.arguments[1])
 
 let here = try run(on: .cpu)
 let there = try run(on: device)
-let again = try run(on: device)
 // On the emulated grid the seed decides in which order a kernel's threads come.
-let reordered = try run(on: device == .gpu ? .gpu : .emulatedGPU(.sm80, seed: 20))
+let again = try run(on: device == .gpu ? .gpu : .emulatedGPU(.sm80, seed: 20))
 guard abs(there.accuracy - here.accuracy) <= 0.01 else {
     print("error: the accuracies are more than one point apart")
     exit(1)
 }
-guard there.scores == again.scores, there.scores == reordered.scores else {
+guard there.scores == again.scores else {
     print("error: the bits differ from run to run")
     exit(1)
 }
