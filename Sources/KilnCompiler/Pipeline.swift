@@ -15,6 +15,7 @@ public enum Pipeline {
         "inline-calls",
         "simplify",
         "common-subexpressions",
+        "find-attention",
         "dead-code",
     ]
 

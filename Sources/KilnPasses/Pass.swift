@@ -22,6 +22,7 @@ public enum Passes {
         Pass("common-subexpressions", "merges operations that compute the same", CommonSubexpressions.apply(to:)),
         Pass("simplify", "rewrites by rules that keep every bit", { try Simplify().apply(to: $0) }),
         Pass("simplify-fast", "rewrites by rules that hold for real numbers", { try Simplify(fastMath: true).apply(to: $0) }),
+        Pass("find-attention", "makes one op of attention that is written out", FindAttention.apply(to:)),
         Pass("dead-code", "drops what no output depends on", DeadCode.apply(to:)),
         Pass("inline-calls", "puts the bodies of calls in their place", InlineCalls.apply(to:)),
         Pass("differentiate", "adds the gradients of the first output's sum with respect to the float inputs",
