@@ -62,7 +62,7 @@ struct HopperTile: Hashable {
     var consumers: Int { rows / 64 }
     var stages: Int
     var resident: Int
-    /// Measured speed per element of the result, the widest tile's being one.
+    /// The expected speed per element of the result, the widest tile's being one: from shared memory's bytes per product, not measured.
     var efficiency: Double
 
     /// Per stage 128 bytes of depth: (128 + 256) · 128 = 48 KiB.
