@@ -44,6 +44,8 @@ final class ElementLowering {
     var substitution: [Int: Dim] = [:]
     /// Called with every address and condition as it is over logical variables, before substitution.
     var observer: ((Dim) -> Void)?
+    /// The width of the lanes being written, where conditions that begin and end with whole vectors are to be the same for all lanes.
+    var laneWidth = 0
     /// Asked for the element of a load before it is written; a schedule may have it at hand.
     var loadHook: ((PlannedLoad) -> ValueNumber?)?
 
@@ -88,7 +90,13 @@ final class ElementLowering {
         return resolved(dim).substituting { if case .index(let i) = $0 { self.substitution[i] } else { nil } }
     }
 
-    private func physical(_ conditions: [IndexCondition]) -> [IndexCondition] { conditions.map { $0.mapping(physical) } }
+    private func physical(_ conditions: [IndexCondition]) -> [IndexCondition] {
+        conditions.map { condition in
+            let physical = condition.mapping(physical)
+            guard laneWidth > 1, let lane = writer.currentLane?.indices.first else { return physical }
+            return physical.uniform(over: lane, width: laneWidth) ?? physical
+        }
+    }
 
     /// The element of a value at the given indices, computed only where the conditions hold.
     func element(_ value: ValueID, _ indices: [Dim], where conditions: [IndexCondition] = []) throws -> ValueNumber {

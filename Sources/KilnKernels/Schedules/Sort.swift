@@ -24,13 +24,11 @@ extension GroupLowering {
         func setRow(_ row: Dim) {
             for (axis, index) in zip(others, unflatten(row, others.map { axes[$0].size })) { elements.setVariable(variables[axis], to: index) }
         }
-        try phase(units: rows, work: type.elementCount * .constant(costPerElement)) { row in
+        try eachElement(rows, length, work: type.elementCount * .constant(costPerElement)) { row, index in
             setRow(row)
-            try writer.loop(to: length) { index in
-                elements.setVariable(variables[axis], to: index)
-                let key = writer.convert(try elements.element(operand, variables), to: dtype)
-                writer.store(key, from.keys, row * length + index)
-            }
+            elements.setVariable(variables[axis], to: index)
+            let key = writer.convert(try elements.element(operand, variables), to: dtype)
+            writer.store(key, from.keys, row * length + index)
         }
         let order = SortOrder(dtype: dtype, descending: descending, writer: writer)
         sortRuns(rows, length, from, to, order)
@@ -46,13 +44,22 @@ extension GroupLowering {
             }
             run *= length.constant == nil ? 4 : 2
         }
-        try phase(units: rows, work: type.elementCount) { row in
+        eachElement(rows, length, work: type.elementCount) { row, index in
             setRow(row)
-            writer.loop(to: length) { index in
-                elements.setVariable(variables[axis], to: index)
-                storeOutput(0, writer.load(from.places, row * length + index, .i64), variables)
+            elements.setVariable(variables[axis], to: index)
+            storeOutput(0, writer.load(from.places, row * length + index, .i64), variables)
+        }
+    }
+
+    /// Adds a phase over the elements of all rows: a unit has a row, or on a GPU, where rows are too few, an element.
+    private func eachElement(_ rows: Dim, _ length: Dim, work: Dim, _ body: (Dim, Dim) throws -> Void) rethrows {
+        if target.gpu != nil {
+            return try phase(units: rows * length, work: work) { unit in
+                let place = unflatten(unit, [rows, length])
+                try body(place[0], place[1])
             }
         }
+        try phase(units: rows, work: work) { row in try writer.loop(to: length) { try body(row, $0) } }
     }
 
     /// Puts runs of a few elements in order: each element's place is the number of those that come before it.
