@@ -59,10 +59,8 @@ struct CaseFile {
         let reference = try Interpreter.run(alone, inputs: values, symbols: symbols)
         let (operands, expected) = (Array(reference.prefix(values.count)), reference.dropFirst(values.count))
         guard let last = alone.operations.last else { return [] }
-        return try expected.map { wanted in
-            let bound = expected.count == 1 ? try Bound.of(item.op, alone.context(of: last), operands, wanted) : .exact
-            return (wanted, bound.intervals(wanted))
-        }
+        let bounds = try Bound.ofResults(item.op, alone.context(of: last), operands, Array(expected))
+        return zip(bounds, expected).map { ($1, $0.intervals($1)) }
     }
 }
 
