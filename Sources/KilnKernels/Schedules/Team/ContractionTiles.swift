@@ -24,7 +24,7 @@ extension TeamTile {
         func tile(_ rows: Int, _ columns: Int, _ depth: Int, _ ownRows: Int, _ ownColumns: Int, _ cost: Double) -> Candidate {
             let threads = rows / ownRows * columns / ownColumns
             return (TeamTile(rows: rows, columns: columns, depth: depth, ownRows: ownRows, ownColumns: ownColumns, threads: threads,
-                             resident: max(1, (accumulator.byteCount > 4 ? 256 : 512) / threads)), cost)
+                             resident: max(1, (accumulator.byteCount > 4 || ownRows * ownColumns >= 64 ? 256 : 512) / threads)), cost)
         }
         let small = [tile(64, 64, 8, 8, 4, 1.25), tile(32, 32, 8, 4, 4, 2), tile(16, 64, 16, 4, 4, 2.2), tile(64, 32, 8, 8, 4, 1.6)]
         return accumulator.byteCount <= 4 ? [tile(128, 128, 8, 8, 8, 1)] + small : small
