@@ -27,7 +27,9 @@ extension TeamTile {
                              resident: max(1, (accumulator.byteCount > 4 || ownRows * ownColumns >= 64 ? 256 : 512) / threads)), cost)
         }
         let small = [tile(64, 64, 8, 8, 4, 1.25), tile(32, 32, 8, 4, 4, 2), tile(16, 64, 16, 4, 4, 2.2), tile(64, 32, 8, 8, 4, 1.6)]
-        return accumulator.byteCount <= 4 ? [tile(128, 128, 8, 8, 8, 1)] + small : small
+        if accumulator.byteCount <= 4 { return [tile(128, 128, 8, 8, 8, 1)] + small }
+        // Products of 64-bit integers take registers of their own.
+        return accumulator.isInteger ? small.filter { $0.tile.depth <= 8 } : small
     }
 }
 
