@@ -136,6 +136,7 @@ struct EntryEmitter: StepEmitter {
     }
 
     private func reference(_ kernel: Int, _ phase: Int, _ variant: TaskVariant) -> LLVMValueRef {
-        module.external(TaskEmitter.name(program, kernel: kernel, phase: phase, variant), TaskEmitter.type(module), hidden: true)
+        // Not hidden here, only where it is defined: in this process the two may be too far apart for a direct call.
+        module.external(TaskEmitter.name(program, kernel: kernel, phase: phase, variant), TaskEmitter.type(module))
     }
 }
