@@ -29,6 +29,7 @@ struct InspectCommand: ParsableCommand {
         case .groups: if let kernel { print(groups.groupRegions[kernel], terminator: "") }
         case .loops: print(kernel.map { program.kernels[$0].description(in: program) } ?? program.description, terminator: "")
         case .llvm: try printEach(kernel, program) { try LLVMBackend.llvmText(program, kernel: $0, target: options.target) }
+        case .ptx where kernel == nil: print(try Pipeline.generate(program, options).devices.compactMap(\.ptx).joined(), terminator: "")
         case .asm, .ptx: try printEach(kernel, program) { try LLVMBackend.assembly(program, kernel: $0, target: options.target) }
         }
     }

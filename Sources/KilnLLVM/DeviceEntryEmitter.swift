@@ -28,20 +28,7 @@ struct DeviceEntryEmitter: StepEmitter {
 
     /// Emits all of the function for the host.
     static func emit(_ module: Module, _ program: Program, host: Target, prefix: String, messages: [String]) throws -> LLVMValueRef {
-        let function = LLVMAddFunction(module.module, "\(prefix)_entry", module.functionType(module.i32, [module.pointer]))!
-        LLVMSetVisibility(function, LLVMHiddenVisibility)
-        module.addTargetAttributes(host, to: function)
-        let entryBuilder = LLVMCreateBuilderInContext(module.context)!
-        defer { LLVMDisposeBuilder(entryBuilder) }
-        let block = module.block("entry", in: function)
-        LLVMPositionBuilderAtEnd(entryBuilder, block)
-        let start = module.block("start", in: function)
-        module.position(at: start)
-        let entry = try DeviceEntryEmitter(module, program, messages, function, entryBuilder, block)
-        try entry.run(program.steps)
-        LLVMBuildRet(module.builder, LLVMConstNull(module.i32))
-        LLVMBuildBr(entryBuilder, start)
-        return function
+        try emit(module, program, host, name: "\(prefix)_entry") { try DeviceEntryEmitter(module, program, messages, $0, $1, $2) }
     }
 
     private init(_ module: Module, _ program: Program, _ messages: [String], _ function: LLVMValueRef, _ entryBuilder: LLVMBuilderRef,
@@ -53,10 +40,7 @@ struct DeviceEntryEmitter: StepEmitter {
         }
         let fields = DeviceCallField.allCases.map { read(LLVMGetParam(function, 0), $0.rawValue, module.pointer) }
         let symbols = program.symbols.indices.map { read(fields[DeviceCallField.symbols.rawValue], $0, module.i64) }
-        let emitter = FunctionEmitter(module, function, entryBuilder: entryBuilder, entryBlock: block, symbol: { name in
-            guard let number = program.symbols.firstIndex(of: name) else { throw InternalError("llvm", "the symbol \(name) is not the program's") }
-            return symbols[number]
-        }, buffer: { _ in throw InternalError("llvm", "the entry reads no buffers") })
+        let emitter = Self.sizes(module, program, function, entryBuilder, block, symbols)
         var constants = 0
         bases = try program.buffers.map { buffer in
             switch buffer.storage {

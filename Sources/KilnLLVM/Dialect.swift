@@ -10,8 +10,8 @@ enum Dialect {
     case host
     /// A kernel in PTX.
     case ptx(GPU)
-    /// A kernel in the host's code that calls the emulator; `thread` is the emulated thread that runs.
-    case emulated(GPU, thread: LLVMValueRef)
+    /// A kernel in the host's code that calls the emulator; its first parameter is the emulated thread that runs.
+    case emulated(GPU)
 
     var isHost: Bool { if case .host = self { true } else { false } }
     var isPTX: Bool { if case .ptx = self { true } else { false } }

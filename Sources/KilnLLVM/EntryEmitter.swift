@@ -29,20 +29,7 @@ struct EntryEmitter: StepEmitter {
 
     /// Emits all of the function.
     static func emit(_ module: Module, _ program: Program, _ target: Target, messages: [String]) throws -> LLVMValueRef {
-        let function = LLVMAddFunction(module.module, name(program), module.functionType(module.i32, [module.pointer]))!
-        LLVMSetVisibility(function, LLVMHiddenVisibility)
-        module.addTargetAttributes(target, to: function)
-        let entryBuilder = LLVMCreateBuilderInContext(module.context)!
-        defer { LLVMDisposeBuilder(entryBuilder) }
-        let block = module.block("entry", in: function)
-        LLVMPositionBuilderAtEnd(entryBuilder, block)
-        let start = module.block("start", in: function)
-        module.position(at: start)
-        let entry = try EntryEmitter(module, program, target, messages, function, entryBuilder, block)
-        try entry.run(program.steps)
-        LLVMBuildRet(module.builder, LLVMConstNull(module.i32))
-        LLVMBuildBr(entryBuilder, start)
-        return function
+        try emit(module, program, target, name: name(program)) { try EntryEmitter(module, program, target, messages, $0, $1, $2) }
     }
 
     private init(_ module: Module, _ program: Program, _ target: Target, _ messages: [String], _ function: LLVMValueRef,
@@ -62,12 +49,7 @@ struct EntryEmitter: StepEmitter {
         }
         self.fields = fields
         let symbols = program.symbols.indices.map { read(fields[CallField.symbols.rawValue], $0, module.i64) }
-        let emitter = FunctionEmitter(module, function, entryBuilder: entryBuilder, entryBlock: block, symbol: { name in
-            guard let number = program.symbols.firstIndex(of: name) else {
-                throw InternalError("llvm", "the symbol \(name) is not the program's")
-            }
-            return symbols[number]
-        }, buffer: { _ in throw InternalError("llvm", "the entry reads no buffers") })
+        let emitter = Self.sizes(module, program, function, entryBuilder, block, symbols)
         self.emitter = emitter
         let arena = fields[CallField.arena.rawValue]
         bases = try program.buffers.enumerated().map { number, buffer in

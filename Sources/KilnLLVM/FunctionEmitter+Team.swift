@@ -89,10 +89,9 @@ extension FunctionEmitter {
 
     // MARK: The emulator
 
-    /// Calls `kiln_emu_…` for the running thread.
+    /// Calls `kiln_emu_…` for the running thread, an emulated kernel's first parameter.
     func emulator(_ name: String, _ result: LLVMTypeRef, _ arguments: [LLVMValueRef]) -> LLVMValueRef {
-        guard case .emulated(_, let thread) = dialect else { fatalError("only emulated kernels call the emulator") }
-        let all = [thread] + arguments
+        let all = [LLVMGetParam(function, 0)!] + arguments
         let type = module.functionType(result, all.map { LLVMTypeOf($0) })
         let isKnown = LLVMGetNamedFunction(module.module, "kiln_emu_\(name)") != nil
         let function = module.external("kiln_emu_\(name)", type, attributes: ["nounwind", "convergent"])

@@ -75,7 +75,7 @@ struct KernelEmitter {
     /// The unit's and the thread's number, and the shared memory.
     private func prepare(_ emitter: FunctionEmitter, _ gpu: GPU, _ function: LLVMValueRef) -> (unit: LLVMValueRef, thread: LLVMValueRef) {
         if target.isEmulated {
-            emitter.dialect = .emulated(gpu, thread: LLVMGetParam(function, 0))
+            emitter.dialect = .emulated(gpu)
             emitter.shared = emitter.emulator("shared", module.pointer, [])
             return (emitter.emulator("unit", module.i64, []), emitter.emulator("thread", module.i64, []))
         }

@@ -20,6 +20,34 @@ protocol StepEmitter {
 }
 
 extension StepEmitter {
+    /// Emits an entry for the host: `make` reads what the call holds in the function's first block, and the steps follow.
+    static func emit(_ module: Module, _ program: Program, _ host: Target, name: String,
+                     _ make: (LLVMValueRef, LLVMBuilderRef, LLVMBasicBlockRef) throws -> Self) throws -> LLVMValueRef {
+        let function = LLVMAddFunction(module.module, name, module.functionType(module.i32, [module.pointer]))!
+        LLVMSetVisibility(function, LLVMHiddenVisibility)
+        module.addTargetAttributes(host, to: function)
+        let entryBuilder = LLVMCreateBuilderInContext(module.context)!
+        defer { LLVMDisposeBuilder(entryBuilder) }
+        let block = module.block("entry", in: function)
+        LLVMPositionBuilderAtEnd(entryBuilder, block)
+        let start = module.block("start", in: function)
+        module.position(at: start)
+        let entry = try make(function, entryBuilder, block)
+        try entry.run(program.steps)
+        LLVMBuildRet(module.builder, LLVMConstNull(module.i32))
+        LLVMBuildBr(entryBuilder, start)
+        return function
+    }
+
+    /// What lowers sizes in an entry, from the symbols' values.
+    static func sizes(_ module: Module, _ program: Program, _ function: LLVMValueRef, _ entryBuilder: LLVMBuilderRef,
+                      _ block: LLVMBasicBlockRef, _ symbols: [LLVMValueRef]) -> FunctionEmitter {
+        FunctionEmitter(module, function, entryBuilder: entryBuilder, entryBlock: block, symbol: { name in
+            guard let number = program.symbols.firstIndex(of: name) else { throw InternalError("llvm", "the symbol \(name) is not the program's") }
+            return symbols[number]
+        }, buffer: { _ in throw InternalError("llvm", "the entry reads no buffers") })
+    }
+
     func run(_ steps: [Step]) throws {
         for step in steps { try run(step) }
     }

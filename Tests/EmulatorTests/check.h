@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../expect.h"
 #include "kiln_emulator.h"
 
 extern int passed, failed;
@@ -15,26 +16,6 @@ extern int passed, failed;
 #define TEXT(x) TEXT_OF(x)
 /// Names an access.
 #define HERE __FILE__ ":" TEXT(__LINE__)
-
-/// Counts a condition; what it takes to print, where it doesn't hold, follows in brackets.
-#define COUNT_OR_PRINT(condition, print)                                                                                     \
-  do {                                                                                                                       \
-    if (condition) {                                                                                                         \
-      passed++;                                                                                                              \
-    } else {                                                                                                                 \
-      failed++;                                                                                                              \
-      printf("%s:%d: ", __FILE__, __LINE__);                                                                                 \
-      printf print;                                                                                                          \
-    }                                                                                                                        \
-  } while (0)
-
-#define EXPECT(condition) COUNT_OR_PRINT(condition, ("not true: %s\n", #condition))
-
-#define EXPECT_EQUAL(a, b)                                                                                                   \
-  do {                                                                                                                       \
-    long long left = (long long)(a), right = (long long)(b);                                                                 \
-    COUNT_OR_PRINT(left == right, ("%s is %lld, expected %s = %lld\n", #a, left, #b, right));                                \
-  } while (0)
 
 typedef kiln_emulated_thread thread;
 typedef void (*emulated_kernel)(thread *, const int64_t *);

@@ -6,29 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../expect.h"
 #include "kiln.h"
 
 extern atomic_int passed, failed;
-
-/// Counts a condition; what it takes to print, where it doesn't hold, follows in brackets.
-#define COUNT_OR_PRINT(condition, print)                                                                                     \
-  do {                                                                                                                       \
-    if (condition) {                                                                                                         \
-      passed++;                                                                                                              \
-    } else {                                                                                                                 \
-      failed++;                                                                                                              \
-      printf("%s:%d: ", __FILE__, __LINE__);                                                                                 \
-      printf print;                                                                                                          \
-    }                                                                                                                        \
-  } while (0)
-
-#define EXPECT(condition) COUNT_OR_PRINT(condition, ("not true: %s\n", #condition))
-
-#define EXPECT_EQUAL(a, b)                                                                                                   \
-  do {                                                                                                                       \
-    long long left = (long long)(a), right = (long long)(b);                                                                 \
-    COUNT_OR_PRINT(left == right, ("%s is %lld, expected %s = %lld\n", #a, left, #b, right));                                \
-  } while (0)
 
 /// The call must end with this status and exactly this text.
 #define EXPECT_FAILURE(call, status, text)                                                                                   \

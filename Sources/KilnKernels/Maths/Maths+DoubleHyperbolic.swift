@@ -3,74 +3,13 @@
 import KilnIR
 
 extension Maths {
-    static func doubleSinh(_ x: ScalarTerm) -> ScalarTerm {
-        let parts = DoubleHyperbolicParts(x.magnitude)
-        return parts.combined(parts.difference, parts.sum, -0x1p-4).withSign(of: x)
-    }
+    static func doubleSinh(_ x: ScalarTerm) -> ScalarTerm { HyperbolicParts(double: x.magnitude).sinh.withSign(of: x) }
 
-    static func doubleCosh(_ x: ScalarTerm) -> ScalarTerm {
-        let parts = DoubleHyperbolicParts(x.magnitude)
-        return parts.combined(parts.sum, parts.difference, 0x1p-4)
-    }
+    static func doubleCosh(_ x: ScalarTerm) -> ScalarTerm { HyperbolicParts(double: x.magnitude).cosh }
 
-    /// As for f32, see `sinh`.
-    private struct DoubleHyperbolicParts {
-        let power, inverse, sum, difference: ScalarTerm
-        let rHigh: ScalarTerm
-        let coshTail, sinhTail: ScalarTerm
+    static func doubleAsinh(_ x: ScalarTerm) -> ScalarTerm { asinh(x, hugeFrom: 0x1p500, doubleLog1pFinite) }
 
-        init(_ magnitude: ScalarTerm) {
-            let a = magnitude.atMost(710.5)
-            let shift = doubleShift + 1021
-            let shifted = a.fma(doubleLog2e, shift)
-            let n = shifted - shift
-            let powerBits = shifted.bits.shiftedLeft(52)
-            power = powerBits.float
-            inverse = (powerBits.constant(.integer(2046 << 52)) - powerBits).float
-            sum = inverse.fma(0x1p-4, power)
-            difference = inverse.fma(-0x1p-4, power)
-            rHigh = n.fma(-doubleLn2High, a)
-            let r = n.fma(-doubleLn2Low, rHigh)
-            let z = r * r
-            // cosh r = 1 + z p(z), sinh r = r + r z q(z); minimax on |r| <= 0.3469, relative errors 2^-83 and 2^-74.
-            coshTail = z * z.polynomial([
-                0.5, 0.041666666666666664, 0.0013888888888888896, 2.480158730156324e-05, 2.755731926784561e-07, 2.0876713073926427e-09,
-                1.1493520269029098e-11,
-            ])
-            let q = z.polynomial([
-                0.16666666666666666, 0.008333333333333337, 0.00019841269841253123, 2.7557319265357497e-06, 2.505205664161107e-08,
-                1.609086795198111e-10,
-            ])
-            sinhTail = n.fma(-doubleLn2Low, (r * z) * q)
-        }
-
-        func combined(_ even: ScalarTerm, _ odd: ScalarTerm, _ weight: Double) -> ScalarTerm {
-            let lost = inverse.fma(weight, power - even)
-            let half = odd.fma(rHigh, even) + even.fma(coshTail, odd.fma(sinhTail, lost))
-            return half + half
-        }
-    }
-
-    static func doubleAsinh(_ x: ScalarTerm) -> ScalarTerm {
-        let a = x.magnitude
-        let square = a * a
-        let value = doubleLogarithm(ofOnePlus: a, square / ((square + 1)(.squareRoot) + 1), isHuge: a > 0x1p500, huge: a)
-        return (a < Double.infinity).select(value, a).withSign(of: x)
-    }
-
-    static func doubleAcosh(_ x: ScalarTerm) -> ScalarTerm {
-        let t = x - 1
-        let value = doubleLogarithm(ofOnePlus: t.fma(t, t + t)(.squareRoot), t, isHuge: x > 0x1p500, huge: x)
-        let inside = (x < Double.infinity).select(value, x)
-        return (x < 1).select(x.constant(.real(.nan)), inside)
-    }
-
-    private static func doubleLogarithm(ofOnePlus a: ScalarTerm, _ b: ScalarTerm, isHuge: ScalarTerm, huge: ScalarTerm) -> ScalarTerm {
-        let sum = a + b
-        let none = a.constant(0)
-        return doubleLog1pFinite(isHuge.select(huge, sum), low: isHuge.select(none, b - (sum - a)),
-                                 doublings: isHuge.select(a.constant(1), none))
-    }
+    static func doubleAcosh(_ x: ScalarTerm) -> ScalarTerm { acosh(x, hugeFrom: 0x1p500, doubleLog1pFinite) }
 
     static func doubleAtanh(_ x: ScalarTerm) -> ScalarTerm {
         let a = x.magnitude
@@ -94,5 +33,33 @@ extension Maths {
         let value = e.fma(doubleLn2High, z + (z * square).fma(p, low))
         let edge = a.isEqual(to: 1).select(x.constant(.real(.infinity)), x.constant(.real(.nan)))
         return (a < 1).select(value, edge).withSign(of: x)
+    }
+}
+
+extension Maths.HyperbolicParts {
+    /// As for f32.
+    init(double magnitude: ScalarTerm) {
+        let a = magnitude.atMost(710.5)
+        let shift = Maths.doubleShift + 1021
+        let shifted = a.fma(Maths.doubleLog2e, shift)
+        let n = shifted - shift
+        let powerBits = shifted.bits.shiftedLeft(52)
+        power = powerBits.float
+        inverse = (powerBits.constant(.integer(2046 << 52)) - powerBits).float
+        sum = inverse.fma(0x1p-4, power)
+        difference = inverse.fma(-0x1p-4, power)
+        rHigh = n.fma(-Maths.doubleLn2High, a)
+        let r = n.fma(-Maths.doubleLn2Low, rHigh)
+        let z = r * r
+        // cosh r = 1 + z p(z), sinh r = r + r z q(z); minimax on |r| <= 0.3469, relative errors 2^-83 and 2^-74.
+        coshTail = z * z.polynomial([
+            0.5, 0.041666666666666664, 0.0013888888888888896, 2.480158730156324e-05, 2.755731926784561e-07, 2.0876713073926427e-09,
+            1.1493520269029098e-11,
+        ])
+        let q = z.polynomial([
+            0.16666666666666666, 0.008333333333333337, 0.00019841269841253123, 2.7557319265357497e-06, 2.505205664161107e-08,
+            1.609086795198111e-10,
+        ])
+        sinhTail = n.fma(-Maths.doubleLn2Low, (r * z) * q)
     }
 }

@@ -24,26 +24,24 @@ extension Maths {
 
     /// The hyperbolic sine within 1.3 ulp.
     static func sinh(_ x: ScalarTerm) -> ScalarTerm {
-        let parts = HyperbolicParts(x.magnitude)
-        return parts.combined(parts.difference, parts.sum, -0x1p-4).withSign(of: x)
+        HyperbolicParts(single: x.magnitude).sinh.withSign(of: x)
     }
 
     /// The hyperbolic cosine within 1.2 ulp.
     static func cosh(_ x: ScalarTerm) -> ScalarTerm {
-        let parts = HyperbolicParts(x.magnitude)
-        return parts.combined(parts.sum, parts.difference, 0x1p-4)
+        HyperbolicParts(single: x.magnitude).cosh
     }
 
     /// With a = n ln 2 + r: sinh a = sinh(n ln 2) cosh r + cosh(n ln 2) sinh r, and cosh a with the two powers' sum and difference
     /// exchanged. No division, and no cancellation that the low part of r would not repair.
-    private struct HyperbolicParts {
+    struct HyperbolicParts {
         /// A quarter of 2^n, 2^-n times four, and a quarter of their sum and of their difference.
         let power, inverse, sum, difference: ScalarTerm
         let rHigh: ScalarTerm
         /// cosh r - 1, and sinh r - rHigh.
         let coshTail, sinhTail: ScalarTerm
 
-        init(_ magnitude: ScalarTerm) {
+        init(single magnitude: ScalarTerm) {
             let a = magnitude.atMost(89.5)
             let shift = ScalarTerm.roundingShift + 125
             let shifted = a.fma(log2e, shift)
@@ -63,35 +61,48 @@ extension Maths {
             sinhTail = n.fma(-ln2Low, (r * z) * q)
         }
 
+        var sinh: ScalarTerm { combined(difference, sum, -0x1p-4) }
+        var cosh: ScalarTerm { combined(sum, difference, 0x1p-4) }
+
         /// Twice `even` cosh r + `odd` sinh r, where `even` is `power` + `weight` `inverse`, rounded.
-        func combined(_ even: ScalarTerm, _ odd: ScalarTerm, _ weight: Double) -> ScalarTerm {
+        private func combined(_ even: ScalarTerm, _ odd: ScalarTerm, _ weight: Double) -> ScalarTerm {
             let lost = inverse.fma(weight, power - even)
             let half = odd.fma(rHigh, even) + even.fma(coshTail, odd.fma(sinhTail, lost))
             return half + half
         }
     }
 
-    /// The inverse hyperbolic sine within 1.4 ulp: log1p(a + a² / (1 + sqrt(1 + a²))).
-    static func asinh(_ x: ScalarTerm) -> ScalarTerm {
+    /// The inverse hyperbolic sine within 1.4 ulp.
+    static func asinh(_ x: ScalarTerm) -> ScalarTerm { asinh(x, hugeFrom: 0x1p63, log1pFinite) }
+
+    /// The inverse hyperbolic cosine within 1.85 ulp; NaN below 1.
+    static func acosh(_ x: ScalarTerm) -> ScalarTerm { acosh(x, hugeFrom: 0x1p63, log1pFinite) }
+
+    /// A format's log1p of a finite number, given in two parts; the result plus so many times ln 2.
+    typealias Log1p = (_ x: ScalarTerm, _ low: ScalarTerm?, _ doublings: ScalarTerm?) -> ScalarTerm
+
+    /// log1p(a + a² / (1 + sqrt(1 + a²))), and log 2a where squares would overflow.
+    static func asinh(_ x: ScalarTerm, hugeFrom limit: Double, _ log1p: Log1p) -> ScalarTerm {
         let a = x.magnitude
         let square = a * a
-        let value = logarithm(ofOnePlus: a, square / ((square + 1)(.squareRoot) + 1), isHuge: a > 0x1p63, huge: a)
+        let value = logarithm(ofOnePlus: a, square / ((square + 1)(.squareRoot) + 1), isHuge: a > limit, huge: a, log1p)
         return (a < Double.infinity).select(value, a).withSign(of: x)
     }
 
-    /// The inverse hyperbolic cosine within 1.85 ulp: log1p(t + sqrt(2t + t²)) with t = x - 1; NaN below 1.
-    static func acosh(_ x: ScalarTerm) -> ScalarTerm {
+    /// log1p(t + sqrt(2t + t²)) with t = x - 1, and log 2x where squares would overflow.
+    static func acosh(_ x: ScalarTerm, hugeFrom limit: Double, _ log1p: Log1p) -> ScalarTerm {
         let t = x - 1
-        let value = logarithm(ofOnePlus: t.fma(t, t + t)(.squareRoot), t, isHuge: x > 0x1p63, huge: x)
+        let value = logarithm(ofOnePlus: t.fma(t, t + t)(.squareRoot), t, isHuge: x > limit, huge: x, log1p)
         let inside = (x < Double.infinity).select(value, x)
         return (x < 1).select(x.constant(.real(.nan)), inside)
     }
 
     /// log(1 + a + b) for a >= b >= 0, the sum's rounding made good; where squares overflow, the logarithm of twice `huge`.
-    private static func logarithm(ofOnePlus a: ScalarTerm, _ b: ScalarTerm, isHuge: ScalarTerm, huge: ScalarTerm) -> ScalarTerm {
+    private static func logarithm(ofOnePlus a: ScalarTerm, _ b: ScalarTerm, isHuge: ScalarTerm, huge: ScalarTerm,
+                                  _ log1p: Log1p) -> ScalarTerm {
         let sum = a + b
         let none = a.constant(0)
-        return log1pFinite(isHuge.select(huge, sum), low: isHuge.select(none, b - (sum - a)), doublings: isHuge.select(a.constant(1), none))
+        return log1p(isHuge.select(huge, sum), isHuge.select(none, b - (sum - a)), isHuge.select(a.constant(1), none))
     }
 
     /// The inverse hyperbolic tangent within 1.8 ulp: with (1 + a) / (1 - a) = 2^e m, half of e ln 2 plus atanh((m-1) / (m+1)).
