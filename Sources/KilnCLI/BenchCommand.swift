@@ -59,7 +59,7 @@ struct BenchCommand: ParsableCommand {
                 throw CompileError("--size", "a tensor of shape \(type.shape) does not fit into memory", fix: "give smaller sizes")
             }
             let values = (0..<count).map { _ in Scalar.real(Double(generator.next() >> 11) / 0x1p53).converted(to: type.dtype) }
-            return try Literal(type.dtype, type.shape, scalars: values).bytes.withUnsafeBytes { try DeviceBuffer(copying: $0) }
+            return try Literal(type.dtype, type.shape, scalars: values).withUnsafeBytes { try DeviceBuffer(copying: $0) }
         }
         let executable = function.executable, accelerator = function.accelerator
         let symbols = try executable.bind(types)

@@ -70,7 +70,7 @@ extension Literal: CustomStringConvertible {
                 return "\(type) [\(scalars.map(elementText).joined(separator: ", "))]"
             }
         }
-        return "\(type) base64 \"\(encodeBase64(bytes))\""
+        return "\(type) base64 \"\(withUnsafeBytes(encodeBase64))\""
     }
 
     private func isUnusualNaN(_ scalar: Scalar) -> Bool {
@@ -116,7 +116,7 @@ extension Attributes: CustomStringConvertible {
 }
 
 /// The bytes in base64, padded.
-func encodeBase64(_ bytes: [UInt8]) -> String {
+func encodeBase64(_ bytes: UnsafeRawBufferPointer) -> String {
     let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
     var text: [UInt8] = []
     text.reserveCapacity(bytes.count / 3 * 4 + 4)

@@ -87,7 +87,7 @@ struct DevicesEmitter {
     private func constants(_ program: Program, _ prefix: String) -> [LLVMValueRef] {
         program.buffers.compactMap { buffer in
             guard case .constant(let literal) = buffer.storage else { return nil }
-            return module.structure([module.constantMemory("\(prefix)_constant", literal.bytes), module.int64(literal.bytes.count)])
+            return module.structure([module.constantMemory("\(prefix)_constant", literal.bytes), module.int64(literal.byteCount)])
         }
     }
 }

@@ -45,7 +45,7 @@ public enum CommonSubexpressions {
         func hash(into hasher: inout Hasher) {
             hasher.combine(ObjectIdentifier(operation.op))
             hasher.combine(operation.operands)
-            operation.attributes.hashStructure(into: &hasher)
+            hasher.combine(operation.attributes)
             for region in operation.regions { region.hashStructure(into: &hasher) }
         }
     }

@@ -31,16 +31,3 @@ extension [Graph] {
         count == other.count && zip(self, other).allSatisfy { $0.isStructurallyEqual(to: $1) }
     }
 }
-
-extension Attributes {
-    /// Equal for equal attributes; of long literals only the beginning counts.
-    func hashStructure(into hasher: inout Hasher) {
-        for entry in entries {
-            if case .literal(let literal) = entry.value {
-                hasher.combine(literal.dtype)
-                hasher.combine(literal.shape)
-                literal.bytes.withUnsafeBytes { hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: $0.prefix(64))) }
-            } else { hasher.combine(entry.value) }
-        }
-    }
-}

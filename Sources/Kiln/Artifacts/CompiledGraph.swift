@@ -42,7 +42,7 @@ public final class CompiledGraph: Sendable {
 
     /// Runs on values of the inputs' types. Throws `RuntimeError` where one does not fit.
     public func run(_ values: [Literal]) throws -> [Literal] {
-        let buffers = try values.map { value in try value.bytes.withUnsafeBytes { try DeviceBuffer(copying: $0) } }
+        let buffers = try values.map { value in try value.withUnsafeBytes { try DeviceBuffer(copying: $0) } }
         return try run(buffers, values.map { (dtype: $0.dtype, shape: $0.shape) }).map { output, dtype, shape in
             let byteCount = shape.reduce(dtype.byteCount, *)
             let output = try output.on(nil)

@@ -1,6 +1,8 @@
 // Files of the operating system: a path comes in, its bytes go out, read whole or mapped; and the other way round.
 // Writing replaces a file in one step, so that nobody ever sees half of it.
 
+import KilnIR
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -54,8 +56,18 @@ public enum FileSystem {
         }
     }
 
+    /// A file's bytes, mapped into memory and read when they are looked at. Whoever shortens or changes the file meanwhile breaks it; one
+    /// that is replaced stays what it was. What can't be mapped, such as a pipe, is read.
+    public static func map(_ path: String) throws -> ByteRegion {
+        let (descriptor, size) = try open(path)
+        defer { close(descriptor) }
+        guard size > 0 else { return ByteRegion(copying: try contents(of: path)) }
+        guard let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else { throw failure(path, "can't be mapped") }
+        return ByteRegion(UnsafeRawBufferPointer(start: base, count: size), owner: Mapping(base, size))
+    }
+
     /// Opens a file for reading; the size is 0 for what has none, such as a pipe.
-    fileprivate static func open(_ path: String) throws -> (descriptor: Int32, size: Int) {
+    private static func open(_ path: String) throws -> (descriptor: Int32, size: Int) {
         let descriptor = openForReading(path)
         guard descriptor >= 0 else { throw failure(path, "can't be opened") }
         var status = stat()
@@ -66,7 +78,7 @@ public enum FileSystem {
         return (descriptor, status.st_mode & S_IFMT == S_IFREG ? Int(status.st_size) : 0)
     }
 
-    fileprivate static func failure(_ path: String, _ what: String) -> FileError {
+    private static func failure(_ path: String, _ what: String) -> FileError {
         let reason = String(cString: strerror(errno))
         return FileError(path, "\(what): \(reason)", fix: "check the path and its permissions")
     }
@@ -79,26 +91,12 @@ private func readSome(_ descriptor: Int32, _ buffer: UnsafeMutableBufferPointer<
 }
 private func writeSome(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int { write(descriptor, bytes.baseAddress, bytes.count) }
 
-/// A file's bytes, mapped into memory and read when they are looked at. Whoever shortens the file meanwhile breaks it.
-final class MappedFile: @unchecked Sendable {
-    let path: String
-    let bytes: UnsafeRawBufferPointer
+/// Mapped memory, until it is let go.
+private final class Mapping: Sendable {
+    private let address: UInt
+    private let count: Int
 
-    init(path: String) throws {
-        let (descriptor, size) = try FileSystem.open(path)
-        defer { close(descriptor) }
-        self.path = path
-        guard size > 0 else {
-            bytes = UnsafeRawBufferPointer(start: nil, count: 0)
-            return
-        }
-        guard let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
-            throw FileSystem.failure(path, "can't be mapped")
-        }
-        bytes = UnsafeRawBufferPointer(start: base, count: size)
-    }
+    init(_ base: UnsafeMutableRawPointer, _ count: Int) { (address, self.count) = (UInt(bitPattern: base), count) }
 
-    deinit {
-        if let base = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: base), bytes.count) }
-    }
+    deinit { munmap(UnsafeMutableRawPointer(bitPattern: address), count) }
 }

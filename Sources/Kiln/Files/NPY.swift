@@ -4,19 +4,22 @@ import KilnIR
 
 /// Files of one array, as `numpy.save` writes them.
 public enum NPY {
-    public static func read(_ path: String) throws -> Literal { try parse(try FileSystem.contents(of: path), file: path) }
+    /// A file's array, which maps the file: see `FileSystem.map` for what must not happen to it while the literal is in use.
+    public static func read(_ path: String) throws -> Literal { try parse(FileSystem.map(path), file: path) }
 
     public static func write(_ value: Literal, to path: String) throws { try FileSystem.write(encode(value), to: path) }
 
     /// Reads an array. Throws `FileError` for whatever is not one whole array of a type that Kiln has.
     /// - Parameter file: what errors call the bytes.
-    public static func parse(_ bytes: [UInt8], file: String = "<bytes>") throws -> Literal {
-        try bytes.withUnsafeBytes { raw in
-            let reader = ByteReader(bytes: raw, file: file)
+    public static func parse(_ bytes: [UInt8], file: String = "<bytes>") throws -> Literal { try parse(ByteRegion(copying: bytes), file: file) }
+
+    private static func parse(_ region: ByteRegion, file: String) throws -> Literal {
+        try withExtendedLifetime(region) {
+            let reader = ByteReader(bytes: region.bytes, file: file)
             let header = try NPYHeader(reader)
-            let rest = raw.count - header.dataOffset
+            let rest = region.count - header.dataOffset
             guard rest == header.byteCount else { throw header.wrongSize(rest, reader) }
-            return header.literal([UInt8](raw[header.dataOffset...]))
+            return header.literal(region, at: header.dataOffset)
         }
     }
 
@@ -28,10 +31,10 @@ public enum NPY {
         // Data begins at a multiple of 64 bytes, after a line end.
         header += String(repeating: " ", count: 63 - (10 + header.utf8.count) % 64) + "\n"
         var writer = ByteWriter(bytes: NPYHeader.magic + [1, 0])
-        writer.bytes.reserveCapacity(writer.bytes.count + 2 + header.utf8.count + value.bytes.count)
+        writer.bytes.reserveCapacity(writer.bytes.count + 2 + header.utf8.count + value.byteCount)
         writer.append(UInt16(header.utf8.count))
         writer.append(header)
-        writer.bytes += value.bytes
+        value.withUnsafeBytes { writer.bytes.append(contentsOf: $0) }
         return writer.bytes
     }
 

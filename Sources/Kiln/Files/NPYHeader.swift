@@ -66,12 +66,20 @@ struct NPYHeader {
         return reader.error("\(dtype)[\(shapeText)] takes \(byteCount) bytes, but there are \(actual)", at: dataOffset)
     }
 
+    /// The array from data of this layout that begins at `offset`. What is laid out as literals are shares the region.
+    func literal(_ region: ByteRegion, at offset: Int) -> Literal {
+        if isBigEndian || isTransposed { return literal([UInt8](region.bytes[offset..<offset + byteCount])) }
+        return Literal(dtype, shape, region: region, offset: offset)
+    }
+
+    private var isTransposed: Bool { isFortranOrder && shape.count { $0 > 1 } > 1 }
+
     /// The array from data of this layout, `byteCount` bytes.
     func literal(_ data: [UInt8]) -> Literal {
         var data = data
         if isBigEndian { Self.swapBytes(&data, dtype.byteCount) }
         if dtype == .bool { for position in data.indices where data[position] > 1 { data[position] = 1 } }
-        if isFortranOrder, shape.count(where: { $0 > 1 }) > 1 { data = rowMajor(data) }
+        if isTransposed { data = rowMajor(data) }
         return Literal(dtype, shape, bytes: data)
     }
 

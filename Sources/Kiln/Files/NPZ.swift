@@ -3,8 +3,9 @@ import KilnIR
 
 /// Files of named arrays, as `numpy.savez` and `numpy.savez_compressed` write them.
 public enum NPZ {
+    /// A file's arrays, which map the file: see `FileSystem.map` for what must not happen to it while they are in use.
     public static func read(_ path: String) throws -> [(name: String, value: Literal)] {
-        try parse(try FileSystem.contents(of: path), file: path)
+        try parse(FileSystem.map(path), file: path)
     }
 
     /// - Parameter isCompressed: deflates members, as `savez_compressed` does.
@@ -15,8 +16,12 @@ public enum NPZ {
     /// Reads all arrays, in the archive's order. Throws `FileError` where anything in it is not whole or not an array; memory
     /// is reserved only for sizes that the archive, the array's header and the packed data agree on.
     public static func parse(_ bytes: [UInt8], file: String = "<bytes>") throws -> [(name: String, value: Literal)] {
-        try bytes.withUnsafeBytes { raw in
-            let archive = try ZipArchive(ByteReader(bytes: raw, file: file))
+        try parse(ByteRegion(copying: bytes), file: file)
+    }
+
+    private static func parse(_ region: ByteRegion, file: String) throws -> [(name: String, value: Literal)] {
+        try withExtendedLifetime(region) {
+            let archive = try ZipArchive(ByteReader(bytes: region.bytes, file: file))
             var arrays: [(name: String, value: Literal)] = []
             var names: Set<String> = []
             for member in archive.members {
@@ -29,20 +34,20 @@ public enum NPZ {
                 guard names.insert(name).inserted else {
                     throw archive.reader.error("there are two arrays named '\(name)'", at: member.entryOffset, fix: "give each a name of its own")
                 }
-                arrays.append((name, try literal(member, in: archive)))
+                arrays.append((name, try literal(member, in: archive, region)))
             }
             return arrays
         }
     }
 
-    private static func literal(_ member: ZipArchive.Member, in archive: ZipArchive) throws -> Literal {
+    private static func literal(_ member: ZipArchive.Member, in archive: ZipArchive, _ region: ByteRegion) throws -> Literal {
         let data = try archive.data(of: member)
         if member.method == 0 {
             guard Deflate.checksum(of: data.bytes) == member.checksum else { throw data.error("the checksum does not fit", at: 0) }
             let header = try NPYHeader(data)
             let rest = member.size - header.dataOffset
             guard rest == header.byteCount else { throw header.wrongSize(rest, data) }
-            return header.literal([UInt8](data.bytes[header.dataOffset...]))
+            return header.literal(region, at: data.base + header.dataOffset)
         }
         let inflater = try Inflater(data)
         let (header, text) = try header(inflater, data)

@@ -4,13 +4,11 @@ import KilnIR
 
 /// Files of named tensors, as models' weights are kept.
 public enum Safetensors {
-    /// All tensors of a file, in the order of their data.
-    public static func read(_ path: String) throws -> [(name: String, value: Literal)] {
-        try parse(try FileSystem.contents(of: path), file: path)
-    }
+    /// All tensors of a file, in the order of their data. They map the file: see `FileSystem.map` for what must not happen to it meanwhile.
+    public static func read(_ path: String) throws -> [(name: String, value: Literal)] { try map(path).all }
 
-    /// A file's tensors without reading them: each is read when it is asked for.
-    public static func map(_ path: String) throws -> SafetensorsFile { try SafetensorsFile(MappedFile(path: path)) }
+    /// A file's tensors by name, without reading them.
+    public static func map(_ path: String) throws -> SafetensorsFile { try SafetensorsFile(FileSystem.map(path), path) }
 
     /// - Parameter metadata: texts kept in the file beside the tensors.
     public static func write(_ tensors: [(name: String, value: Literal)], metadata: [String: String] = [:], to path: String) throws {
@@ -19,10 +17,7 @@ public enum Safetensors {
 
     /// All tensors, in the order of their data. Throws `FileError` for whatever the format forbids.
     public static func parse(_ bytes: [UInt8], file: String = "<bytes>") throws -> [(name: String, value: Literal)] {
-        try bytes.withUnsafeBytes { raw in
-            let header = try SafetensorsHeader(ByteReader(bytes: raw, file: file))
-            return header.entries.map { ($0.name, header.literal($0, in: raw)) }
-        }
+        try SafetensorsFile(ByteRegion(copying: bytes), file).all
     }
 
     /// The order of data that the format's own library writes: by this rank of the type, last first, then by name.
@@ -50,8 +45,8 @@ public enum Safetensors {
         for (name, value) in sorted {
             let shape = value.shape.map(String.init).joined(separator: ",")
             members.append("\(JSONText.quoted(name)):{\"dtype\":\"\(SafetensorsHeader.name(of: value.dtype))\",\"shape\":[\(shape)],"
-                + "\"data_offsets\":[\(offset),\(offset + value.bytes.count)]}")
-            offset += value.bytes.count
+                + "\"data_offsets\":[\(offset),\(offset + value.byteCount)]}")
+            offset += value.byteCount
         }
         var header = "{\(members.joined(separator: ","))}"
         header += String(repeating: " ", count: (8 - header.utf8.count % 8) % 8)
@@ -59,20 +54,21 @@ public enum Safetensors {
         writer.bytes.reserveCapacity(8 + header.utf8.count + offset)
         writer.append(UInt64(header.utf8.count))
         writer.append(header)
-        for (_, value) in sorted { writer.bytes += value.bytes }
+        for (_, value) in sorted { value.withUnsafeBytes { writer.bytes.append(contentsOf: $0) } }
         return writer.bytes
     }
 }
 
 /// A mapped file of named tensors. May be used from several threads at once.
 public final class SafetensorsFile: Sendable {
-    private let file: MappedFile
+    private let region: ByteRegion
+    private let path: String
     private let header: SafetensorsHeader
     private let positions: [String: Int]
 
-    init(_ file: MappedFile) throws {
-        self.file = file
-        header = try SafetensorsHeader(ByteReader(bytes: file.bytes, file: file.path))
+    init(_ region: ByteRegion, _ path: String) throws {
+        (self.region, self.path) = (region, path)
+        header = try SafetensorsHeader(ByteReader(bytes: region.bytes, file: path))
         positions = Dictionary(uniqueKeysWithValues: header.entries.enumerated().map { ($0.element.name, $0.offset) })
     }
 
@@ -85,12 +81,16 @@ public final class SafetensorsFile: Sendable {
         positions[name].map { TensorType(header.entries[$0].dtype, header.entries[$0].shape.map { .constant($0) }) }
     }
 
-    /// Reads a tensor.
+    /// A tensor, whose bytes are the file's.
     public func literal(_ name: String) throws -> Literal {
         guard let position = positions[name] else {
             let known = names.prefix(8).joined(separator: ", ") + (names.count > 8 ? ", …" : "")
-            throw FileError(file.path, "there is no tensor '\(name)'", fix: "ask for one of \(known)")
+            throw FileError(path, "there is no tensor '\(name)'", fix: "ask for one of \(known)")
         }
-        return header.literal(header.entries[position], in: file.bytes)
+        return literal(header.entries[position])
     }
+
+    var all: [(name: String, value: Literal)] { header.entries.map { ($0.name, literal($0)) } }
+
+    private func literal(_ entry: SafetensorsHeader.Entry) -> Literal { Literal(entry.dtype, entry.shape, region: region, offset: entry.start) }
 }

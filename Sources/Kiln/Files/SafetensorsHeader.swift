@@ -93,10 +93,4 @@ struct SafetensorsHeader: Sendable {
         }
         return Entry(name: name, dtype: dtype, shape: shape, start: dataStart + offsets[0], byteCount: byteCount)
     }
-
-    func literal(_ entry: Entry, in bytes: UnsafeRawBufferPointer) -> Literal {
-        var data = [UInt8](bytes[entry.start..<entry.start + entry.byteCount])
-        if entry.dtype == .bool { for position in data.indices where data[position] > 1 { data[position] = 1 } }
-        return Literal(entry.dtype, entry.shape, bytes: data)
-    }
 }

@@ -6,7 +6,7 @@ import KilnOps
 extension Tensor {
     /// A tensor of a constant of the compiler's or of a file.
     public init(_ literal: Literal, device: Device = .default) {
-        self = Tensor.make(literal.type, device) { bytes in literal.bytes.withUnsafeBytes { bytes.copyMemory(from: $0) } }
+        self = Tensor.make(literal.type, device) { bytes in literal.withUnsafeBytes { bytes.copyMemory(from: $0) } }
     }
 
     /// A tensor whose bytes `fill` writes; they are zero before.
@@ -45,7 +45,7 @@ extension Tensor {
                 for index in doubles.indices { target[index] = Float(doubles[index]) }
             } else {
                 let literal = Literal(dtype, shape, scalars: elements.map { $0.asScalar.converted(to: dtype) })
-                literal.bytes.withUnsafeBytes { bytes.copyMemory(from: $0) }
+                literal.withUnsafeBytes { bytes.copyMemory(from: $0) }
             }
         }
     }

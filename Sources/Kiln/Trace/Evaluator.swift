@@ -107,7 +107,7 @@ struct Evaluator {
 
     private static func buffer(_ value: Scalar, _ dtype: DType) throws -> DeviceBuffer {
         let literal = Literal(dtype, [], repeating: value)
-        return try literal.bytes.withUnsafeBytes { try DeviceBuffer(copying: $0) }
+        return try literal.withUnsafeBytes { try DeviceBuffer(copying: $0) }
     }
 
     static func count(_ compileSeconds: Double) {

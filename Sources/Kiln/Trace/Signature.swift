@@ -158,7 +158,7 @@ extension Attribute {
         case .scalar(let s): s.double.bitPattern.hashValue
         case .dtype(let d): Int(d.rawValue)
         case .string(let s): s.utf8.count
-        case .literal(let l): l.bytes.count
+        case .literal(let l): l.byteCount
         }
     }
 }

@@ -132,16 +132,3 @@ extension [Int] {
         return product
     }
 }
-
-extension Literal {
-    /// The number that all elements are, to the bit; nil where they differ or there are none.
-    fileprivate var uniform: Scalar? {
-        let size = dtype.byteCount
-        guard bytes.count >= size else { return nil }
-        let isUniform = bytes.withUnsafeBytes { bytes in
-            for position in size..<Swift.max(size, bytes.count) where bytes[position] != bytes[position - size] { return false }
-            return true
-        }
-        return isUniform ? self[0] : nil
-    }
-}
