@@ -5,10 +5,12 @@ let package = Package(
     name: "Kiln",
     products: [
         .library(name: "Kiln", targets: ["Kiln"]),
+        .library(name: "KilnONNX", targets: ["KilnONNX"]),
         .executable(name: "kiln", targets: ["KilnCLI"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
     ],
     targets: [
         .systemLibrary(name: "CLLVM", pkgConfig: "kiln-llvm-19", providers: [.apt(["llvm-19-dev", "liblld-19-dev"])]),
@@ -26,7 +28,8 @@ let package = Package(
         .target(name: "KilnCompiler", dependencies: ["KilnIR", "KilnOps", "KilnPasses", "KilnKernels", "KilnLLVM"]),
         .target(name: "KilnExecution", dependencies: ["KilnIR", "KilnRuntime", "KilnEmulator"]),
         .target(name: "Kiln", dependencies: ["KilnIR", "KilnOps", "KilnPasses", "KilnKernels", "KilnLLVM", "KilnCompiler", "KilnExecution", "CZlib"]),
-        .executableTarget(name: "KilnCLI", dependencies: ["Kiln", "KilnIR", "KilnOps", "KilnPasses", "KilnKernels", "KilnLLVM", "KilnCompiler", "KilnExecution", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        .target(name: "KilnONNX", dependencies: ["Kiln", "KilnIR", "KilnOps", .product(name: "SwiftProtobuf", package: "swift-protobuf")], exclude: ["Proto/onnx.proto", "Proto/generate"]),
+        .executableTarget(name: "KilnCLI", dependencies: ["Kiln", "KilnONNX", "KilnIR", "KilnOps", "KilnPasses", "KilnKernels", "KilnLLVM", "KilnCompiler", "KilnExecution", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         .target(name: "Digits", dependencies: ["Kiln"], path: "Samples/digits", exclude: ["optdigits.npz", "ATTRIBUTION", "classify.c"]),
         .executableTarget(name: "00-readme", dependencies: ["Kiln"], path: "Samples/00-readme"),
         .executableTarget(name: "01-tensors", dependencies: ["Kiln"], path: "Samples/01-tensors"),

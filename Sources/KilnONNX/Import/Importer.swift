@@ -1,0 +1,166 @@
+// Walks an ONNX model's nodes in order and builds a graph of Kiln's ops. In: the model as it was read, and what the caller knows of
+// its inputs. Out: the graph, and how its ports stand for the model's inputs and outputs.
+
+import KilnIR
+import KilnOps
+
+/// One import of a model. Not thread-safe.
+final class Importer {
+    let model: ONNXModel
+    let options: ImportOptions
+    var file: String { model.file }
+    private let functions: [FunctionKey: ProtoFunction]
+    private(set) var problems: [UnsupportedNode] = []
+    /// How deep functions and graphs may lie in each other; a function that calls itself would never end.
+    private static let depthLimit = 64
+    private var depth = 0
+
+    private struct FunctionKey: Hashable {
+        var domain: String
+        var name: String
+        var overload: String
+    }
+
+    init(_ model: ONNXModel, _ options: ImportOptions) {
+        self.model = model
+        self.options = options
+        functions = Dictionary(model.proto.functions.map { (FunctionKey(domain: $0.domain, name: $0.name, overload: $0.overload), $0) },
+                               uniquingKeysWith: { first, _ in first })
+    }
+
+    func run() throws -> ImportedModel {
+        let proto = model.proto.graph
+        let builder = GraphBuilder(model.graphName)
+        let scope = Scope(builder, KnownElements(builder), versions: try versions(model.proto.opsetImport))
+        let initializers = try defineInitializers(proto, in: scope)
+        var ports = PortMaker(importer: self, scope: scope)
+        let given = Set(initializers)
+        let inputs = try proto.input.filter { !given.contains($0.name) || options.inputs[$0.name] != nil || options.values[$0.name] != nil }
+            .map { try ports.input($0) }
+        try run(proto.node, in: scope)
+        if !problems.isEmpty { throw UnsupportedModel(file: file, nodes: problems) }
+        let results = try proto.output.map { port -> (String, Item) in
+            guard let item = scope.find(port.name) else { throw ModelError(file, "the output '\(port.name)' is made by no node") }
+            return (port.name, item)
+        }
+        builder.location = .unknown
+        let outputs = results.map { ports.output($0, $1) }
+        let graph = try builder.finish(ports.outputs)
+        return ImportedModel(graph: graph, inputs: inputs, outputs: outputs, parameters: ports.parameters)
+    }
+
+    /// Brings a graph's constants into scope and gives their names. Trainable ones become inputs where the options say so.
+    @discardableResult
+    private func defineInitializers(_ graph: ProtoGraph, in scope: Scope) throws -> [String] {
+        for tensor in graph.initializer {
+            let (literal, element) = try read(tensor)
+            scope.define(tensor.name, .tensor(ImportedTensor(scope.builder.literal(literal, at: SourceLocation(name: tensor.name)), element)))
+        }
+        for sparse in graph.sparseInitializer {
+            let (literal, element) = try readSparse(sparse)
+            scope.define(sparse.values.name, .tensor(ImportedTensor(scope.builder.literal(literal, at: SourceLocation(name: sparse.values.name)), element)))
+        }
+        return graph.initializer.map(\.name) + graph.sparseInitializer.map(\.values.name)
+    }
+
+    /// The operator sets by domain; `ai.onnx` is the empty domain's other name.
+    func versions(_ sets: [ProtoOperatorSet]) throws -> [String: Int] {
+        var versions: [String: Int] = [:]
+        for set in sets { versions[set.domain == "ai.onnx" ? "" : set.domain] = Int(set.version) }
+        if let version = versions[""], version > ONNXModel.newestVersion {
+            throw ModelError(file, "is of operator set \(version), and Kiln knows up to \(ONNXModel.newestVersion)",
+                             fix: "export the model with an older operator set")
+        }
+        return versions
+    }
+
+    // MARK: Nodes
+
+    /// Runs nodes in order.
+    func run(_ nodes: [ProtoNode], in scope: Scope) throws {
+        depth += 1
+        defer { depth -= 1 }
+        guard depth <= Self.depthLimit else { throw ModelError(file, "has functions or graphs that lie more than \(Self.depthLimit) deep in each other") }
+        for node in nodes { try run(node, in: scope) }
+    }
+
+    private func run(_ node: ProtoNode, in scope: Scope) throws {
+        let domain = node.domain == "ai.onnx" ? "" : node.domain
+        let context = NodeContext(node: node, version: scope.versions[domain] ?? (domain.isEmpty ? ONNXModel.newestVersion : 1), scope: scope, importer: self)
+        let outer = scope.builder.location
+        scope.builder.location = SourceLocation(name: context.name)
+        defer { scope.builder.location = outer }
+        do {
+            let items = try items(context, domain)
+            if let error = scope.builder.error { throw error }
+            for (number, name) in node.output.enumerated() { scope.define(name, number < items.count ? items[number] : .absent) }
+        } catch let error as Unsupported {
+            problems.append(UnsupportedNode(node: context.name, op: (domain.isEmpty ? "" : domain + "::") + node.opType, version: context.version,
+                                            reason: error.reason))
+            for name in node.output { scope.define(name, .unavailable) }
+        } catch is Unavailable {
+            for name in node.output { scope.define(name, .unavailable) }
+        }
+    }
+
+    private func items(_ context: NodeContext, _ domain: String) throws -> [Item] {
+        let node = context.node
+        if let function = functions[FunctionKey(domain: node.domain, name: node.opType, overload: node.overload)] { return try call(function, context) }
+        guard let op = Operators.named(node.opType, domain: domain) else { throw Unsupported(reason: "there is no such operator in Kiln") }
+        return try op.translate(context)
+    }
+
+    /// Runs a function's body in the place of the node that calls it.
+    private func call(_ function: ProtoFunction, _ context: NodeContext) throws -> [Item] {
+        var attributes = Dictionary(function.attributeProto.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        for attribute in context.node.attribute { attributes[attribute.name] = context.attribute(attribute.name) }
+        var versions = context.scope.versions
+        versions.merge(try self.versions(function.opsetImport)) { _, own in own }
+        let scope = Scope(context.builder, context.scope.contents, versions: versions, attributes: attributes)
+        for (number, name) in function.input.enumerated() { scope.define(name, try context.item(number)) }
+        try run(function.node, in: scope)
+        return try function.output.map { name in
+            guard let item = scope.find(name) else { throw context.mistake("the function's output '\(name)' is made by no node") }
+            return item
+        }
+    }
+
+    /// Runs a graph that is a node's attribute, on the given inputs, and gives its outputs.
+    func run(_ graph: ProtoGraph, _ inputs: [Item], in scope: Scope) throws -> [Item] {
+        try defineInitializers(graph, in: scope)
+        for (port, item) in zip(graph.input, inputs) { scope.define(port.name, item) }
+        try run(graph.node, in: scope)
+        return try graph.output.map { port in
+            guard let item = scope.find(port.name) else { throw ModelError(file, "the output '\(port.name)' of the graph '\(graph.name)' is made by no node") }
+            return item
+        }
+    }
+
+    // MARK: Values that must be known
+
+    /// The error for a node that needs to know values that it doesn't.
+    func unknown(_ context: NodeContext, _ what: String, _ values: [Value]) -> any Error {
+        var names: Set<String> = []
+        for value in values {
+            guard let inputs = context.scope.inputs(reaching: value) else { return Unsupported(reason: "\(what) is computed while the model runs") }
+            names.formUnion(inputs)
+        }
+        if names.isEmpty { return Unsupported(reason: "\(what) can't be computed before the model runs") }
+        return ValueNeeded(file: file, node: "\(context.name) (\(context.node.opType))", what: what, inputs: names.sorted())
+    }
+}
+
+extension Scope {
+    /// The names of the model's inputs that a value is computed from; nil where it also depends on what changes within a region.
+    func inputs(reaching value: Value) -> Set<String>? {
+        var names: Set<String> = []
+        for input in contents.inputs(reaching: value) {
+            if let parent {
+                guard let known = captured.first(where: { $0.inner.id == input }) else { return nil }
+                guard let outer = parent.inputs(reaching: known.outer) else { return nil }
+                names.formUnion(outer)
+            } else if let port = builder.graph.inputs.first(where: { $0.value == input }) { names.insert(port.name) } else { return nil }
+        }
+        return names
+    }
+}

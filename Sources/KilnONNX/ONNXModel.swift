@@ -1,0 +1,56 @@
+// A model in ONNX's format: a file comes in; a graph of Kiln's ops comes out, or an error that says what is wrong or missing.
+
+import Foundation
+import Kiln
+import KilnIR
+import SwiftProtobuf
+
+/// An ONNX model that has been read.
+///
+///     let model = try ONNXModel(contentsOf: "resnet50.onnx")
+///     let graph = try model.graph()
+public struct ONNXModel: Sendable {
+    /// The newest version of the operator set `ai.onnx` that is supported.
+    public static let newestVersion = 28
+
+    let file: String
+    let proto: ProtoModel
+
+    /// Reads a file. Throws `FileError` or `ModelError` where it is damaged.
+    public init(contentsOf path: String) throws {
+        try self.init(bytes: FileSystem.contents(of: path), file: path)
+    }
+
+    /// Reads a model in memory.
+    /// - Parameter file: what errors call it.
+    public init(bytes: [UInt8], file: String = "<bytes>") throws {
+        self.file = file
+        do {
+            proto = try ProtoModel(serializedBytes: bytes)
+        } catch {
+            throw FileError(file, "is no ONNX model, or is damaged", fix: "export the model again")
+        }
+        guard proto.hasGraph else { throw FileError(file, "is no ONNX model: it has no graph", fix: "export the model again") }
+    }
+
+    /// The graph's name as Kiln's text can write it.
+    var graphName: String {
+        let clean = String(proto.graph.name.unicodeScalars.map { $0.isASCII && ($0.properties.isAlphabetic || ("0"..."9").contains($0)) ? Character($0) : "_" })
+        return clean.first.map { $0.isLetter } == true ? clean : "model"
+    }
+
+    /// The model as a graph, with how its ports stand for the model's.
+    ///
+    /// Throws `UnsupportedModel` with everything that Kiln can't do, `ModelError` where the model contradicts itself, `ValueNeeded` where an
+    /// input's value decides a shape, `ShapeError` where an op does not fit its operands.
+    public func imported(_ options: ImportOptions = ImportOptions()) throws -> ImportedModel { try Importer(self, options).run() }
+
+    public func graph(_ options: ImportOptions = ImportOptions()) throws -> Graph { try imported(options).graph }
+}
+
+extension Graph {
+    /// Reads an ONNX model as a graph.
+    public init(onnx path: String, options: ImportOptions = ImportOptions()) throws {
+        self = try ONNXModel(contentsOf: path).graph(options)
+    }
+}
