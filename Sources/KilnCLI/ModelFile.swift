@@ -1,12 +1,14 @@
 // Models from files: a path comes in, a verified graph goes out. Another format of models is one more line of `loaders`.
 import Kiln
 import KilnIR
+import KilnONNX
 import KilnOps
 
 enum ModelFile {
     /// For each ending of a file's name, how such a file becomes a graph.
-    private static let loaders: [(ending: String, load: @Sendable (_ bytes: [UInt8], _ file: String) throws -> Graph)] = [
-        (".kiln", parse)
+    private static let loaders: [(ending: String, load: @Sendable (_ path: String) throws -> Graph)] = [
+        (".kiln", { try parse(FileSystem.contents(of: $0), $0) }),
+        (".onnx", { try Graph(onnx: $0) }),
     ]
 
     /// Reads a model; `-` is a graph's text on standard input.
@@ -15,10 +17,10 @@ enum ModelFile {
         guard let loader = loaders.first(where: { path.hasSuffix($0.ending) }) else {
             throw CompileError(path, "is no model that Kiln knows", fix: "give a file that ends in \(loaders.map(\.ending).joined(separator: " or "))")
         }
-        return try loader.load(FileSystem.contents(of: path), path)
+        return try loader.load(path)
     }
 
-    @Sendable private static func parse(_ bytes: [UInt8], _ file: String) throws -> Graph {
+    private static func parse(_ bytes: [UInt8], _ file: String) throws -> Graph {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw FileError(file, "is not text in UTF-8", fix: "give a graph's text")
         }
