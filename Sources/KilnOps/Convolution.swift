@@ -1,4 +1,4 @@
-// Convolution over one to three spatial axes, as one sum of products over the iteration space. In come images [n, c, …] and
+// Convolution over spatial axes, as one sum of products over the iteration space. In come images [n, c, …] and
 // weights [o, c / groups, …]; out go images [n, o, …]. Padding is read as zeros and never stored.
 
 import KilnIR
@@ -87,9 +87,9 @@ struct ConvolutionWindow {
 
     init(_ rule: inout ShapeRule) throws {
         let (input, weight) = (rule.operands[0], rule.operands[1])
-        try rule.demand((3...5).contains(input.rank) && input.rank == weight.rank,
+        try rule.demand(input.rank >= 3 && input.rank == weight.rank,
                         "images of \(input.rank) axes and weights of \(weight.rank) do not go together",
-                        fix: "pass images [n, c, …] and weights [o, c / groups, …] with the same one to three spatial axes")
+                        fix: "pass images [n, c, …] and weights [o, c / groups, …] with the same spatial axes, at least one")
         let count = input.rank - 2
         _ = try rule.ints("strides", count: count, each: "spatial axis")
         _ = try rule.dims("low", count: count, each: "spatial axis")

@@ -29,24 +29,15 @@ extension Operand {
         let location = SourceLocation(file, line)
         let ones = Array(repeating: 1, count: Swift.max(rank - 2, 0))
         let amounts = (padding ?? ones.map { _ in 0 }).map { Dim.constant($0) }
-        let images = convolving(weight, strides: strides ?? ones, low: amounts, high: amounts, dilations: dilations ?? ones, groups: groups, at: location)
-        guard let bias else { return images }
-        guard bias.rank == 1, images.rank == rank, rank > 1 else {
-            return mistaken("convolution", "takes a bias [o]", with: [weight, bias], fix: "give a bias of one axis", at: location)
-        }
-        return images.added(bias.broadcasting(to: images.dims, axes: [1], at: location), at: location)
+        return convolving(weight, strides: strides ?? ones, low: amounts, high: amounts, dilations: dilations ?? ones, groups: groups, at: location)
+            .adding(bias: bias, "convolution", at: location)
     }
 
     /// The greatest of each window of the last `sizes.count` axes. Strides are the sizes where not given; padding never wins.
     /// The gradient goes to the first greatest element of a window.
     public func maxPool(_ sizes: [Int], strides: [Int]? = nil, padding: [Int]? = nil, dilations: [Int]? = nil, file: StaticString = #fileID,
                         line: UInt = #line) -> Self {
-        let location = SourceLocation(file, line)
-        guard let seen = pooled("maxPool", sizes, strides, padding, dilations, fill: dtype.least, at: location) else {
-            return mistaken("maxPool", "has windows of \(sizes.count) axes for an operand of \(rank)", fix: "give one number for each of the last axes",
-                            at: location)
-        }
-        return .apply(Structural.reduceMax, seen, attributes: ["axes": .ints(Array(rank..<rank + sizes.count)), "ties": .string("first")], at: location)
+        maxPooling(SlidingWindow(sizes, strides: strides ?? sizes, padding: padding, dilations: dilations), at: SourceLocation(file, line))
     }
 
     public func maxPool2d(_ size: Int, stride: Int? = nil, padding: Int = 0, dilation: Int = 1, file: StaticString = #fileID,
@@ -58,22 +49,8 @@ extension Operand {
     /// The mean of each window of the last `sizes.count` axes; padding counts as zeros, unless it is not to be counted.
     public func avgPool(_ sizes: [Int], strides: [Int]? = nil, padding: [Int]? = nil, countsPadding: Bool = true, file: StaticString = #fileID,
                         line: UInt = #line) -> Self {
-        let location = SourceLocation(file, line)
-        guard dtype.isFloat, let seen = pooled("avgPool", sizes, strides, padding, nil, fill: 0, at: location) else {
-            return mistaken("avgPool", "has windows of \(sizes.count) axes for \(type)",
-                            fix: "pass floats, and one number for each of the last axes", at: location)
-        }
-        let windowAxes = Array(rank..<rank + sizes.count)
-        let single: DType = dtype.byteCount == 2 ? .f32 : dtype
-        let total = seen.casting(to: single, at: location).reducing(Structural.reduceSum, windowAxes, at: location)
-        let count = sizes.reduce(1) { $0 &* $1 }
-        var divisor = total.filled(.real(Double(count)), at: location)
-        if !countsPadding, padding?.contains(where: { $0 != 0 }) == true {
-            let ones = full(1, type.with(dtype: single), at: location)
-            guard let counted = ones.pooled("avgPool", sizes, strides, padding, nil, fill: 0, at: location) else { return total }
-            divisor = counted.reducing(Structural.reduceSum, windowAxes, at: location)
-        }
-        return total.divided(by: divisor, at: location).casting(to: dtype, at: location)
+        averagePooling(SlidingWindow(sizes, strides: strides ?? sizes, padding: padding, dilations: nil), countsPadding: countsPadding,
+                       at: SourceLocation(file, line))
     }
 
     public func avgPool2d(_ size: Int, stride: Int? = nil, padding: Int = 0, countsPadding: Bool = true, file: StaticString = #fileID,
@@ -81,16 +58,13 @@ extension Operand {
         avgPool([size, size], strides: [stride ?? size, stride ?? size], padding: [padding, padding], countsPadding: countsPadding,
                 file: file, line: line)
     }
+}
 
-    /// The windows of the last axes of this, padded; nil where the numbers do not fit its rank.
-    private func pooled(_ name: String, _ sizes: [Int], _ strides: [Int]?, _ padding: [Int]?, _ dilations: [Int]?, fill: Scalar,
-                        at location: SourceLocation) -> Self? {
-        let first = rank - sizes.count
-        guard first >= 0, (strides ?? sizes).count == sizes.count, (padding ?? sizes).count == sizes.count,
-            (dilations ?? sizes).count == sizes.count else { return nil }
-        let amounts = Array(repeating: Dim.constant(0), count: first) + (padding ?? sizes.map { _ in 0 }).map { Dim.constant($0) }
-        return self.padding(low: amounts, high: amounts, value: fill, at: location)
-            .windowing(Array(first..<rank), sizes: sizes, strides: strides ?? sizes, dilations: dilations ?? sizes.map { _ in 1 }, at: location)
+extension SlidingWindow {
+    /// Windows with as much padding before each axis as after it.
+    fileprivate init(_ sizes: [Int], strides: [Int]?, padding: [Int]?, dilations: [Int]?) {
+        let amounts = padding?.map { Dim.constant($0) }
+        self.init(sizes, strides: strides, dilations: dilations, low: amounts, high: amounts)
     }
 }
 

@@ -30,6 +30,11 @@ struct StructuralGradientTests {
         Composition("maxPool", [1, 2, 5, 5]) { $0[0].maxPool2d(3, stride: 2, padding: 1) },
         Composition("maxPool without overlap", [1, 2, 5, 4]) { $0[0].maxPool2d(2) },
         Composition("avgPool", [1, 2, 5, 5]) { $0[0].avgPool2d(3, stride: 2, padding: 1, countsPadding: false) },
+        Composition("avgPool rounded up", [1, 2, 5, 6]) { $0[0].averagePooling(SlidingWindow([2, 3], strides: [2, 2], dilations: [2, 1], low: [1, 0]), roundsUp: true) },
+        Composition("normPool", [1, 2, 5, 5]) { ($0[0] + 3).normPooling(SlidingWindow([3, 2], strides: [1, 2]), p: 3) },
+        Composition("transposed convolution", [2, 4, 3, 2], [4, 3, 3, 4], [6]) {
+            $0[0].convolvingTransposed($0[1], SlidingWindow([3, 4], strides: [2, 3], low: [1, 0], high: [0, 2]), bias: $0[2], outputPadding: [1, 0], groups: 2)
+        },
         Composition("tile", [2, 3]) { $0[0].tile(2, 2, 1) },
         Composition("lowerTriangle", [3, 3]) { $0[0].lowerTriangle() },
         Composition("cumsum of a slice", [4, 5]) { $0[0].slice(axis: 1, from: 1, step: 2).cumsum(0, reverse: true) },
