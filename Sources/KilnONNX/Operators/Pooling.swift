@@ -1,0 +1,64 @@
+// Pools over windows and over whole images, and the reverse of the greatest ones.
+
+import KilnIR
+import KilnOps
+
+extension Operators {
+    static let pooling: [Operator] = [
+        Operator("MaxPool", items: { node in
+            let (x, window) = try pool(node)
+            let roundsUp = node.flag("ceil_mode")
+            guard node.wants(1) else { return [.tensor(x.maxPooling(window, roundsUp: roundsUp))] }
+            let (values, positions) = x.maxPoolingPositions(window, roundsUp: roundsUp, countsByColumns: node.flag("storage_order"))
+            return [.tensor(values), .tensor(positions)]
+        }),
+        Operator("AveragePool") { node in
+            let (x, window) = try pool(node)
+            return x.averagePooling(window, roundsUp: node.flag("ceil_mode"), countsPadding: node.flag("count_include_pad"))
+        },
+        Operator("LpPool") { node in
+            let (x, window) = try pool(node)
+            return x.normPooling(window, p: norm(node), roundsUp: node.flag("ceil_mode"))
+        },
+        Operator("GlobalAveragePool") { node in
+            let x = try node.tensor(0)
+            return x.mean(spatialAxes(x), keepDims: true)
+        },
+        Operator("GlobalMaxPool") { node in
+            let x = try node.tensor(0)
+            return x.reducing(Structural.reduceMax, spatialAxes(x)).reshape(Array(x.dims.prefix(2)) + spatialAxes(x).map { _ in 1 })
+        },
+        Operator("GlobalLpPool") { node in
+            let x = try node.tensor(0), p = norm(node)
+            let powers = p == 1 ? x.abs() : p == 2 ? x.square() : x.abs().pow(Double(p))
+            let total = powers.sum(spatialAxes(x), keepDims: true)
+            return p == 1 ? total : p == 2 ? total.sqrt() : total.pow(1 / Double(p))
+        },
+        // The indices count the elements of the pooled image; a larger `output_shape` has it in its first corner.
+        Operator("MaxUnpool") { node in
+            let x = try node.tensor(0), window = try node.unpaddedWindow(try node.kernelShape())
+            let spatial = window.sizes.indices.map { axis in
+                (x.dims[2 + axis] - 1) * .constant(window.strides[axis]) + window.spans[axis] - window.low[axis] - window.high[axis]
+            }
+            let shape = Array(x.dims[..<2]) + spatial
+            let count = x.type.elementCount
+            let zeros = node.full(0, TensorType(x.dtype, [shape.reduce(1, *)]))
+            let flat = zeros.put(try node.tensor(1).reshape([count]), x.reshape([count]), axis: 0).reshape(shape)
+            guard node.has(2) else { return flat }
+            let whole = try node.sizes(2, "the output's shape")
+            guard whole.count == shape.count else { throw node.mistake("has an output_shape of \(whole.count) axes for \(shape.count)") }
+            return flat.padding(low: shape.map { _ in 0 }, high: zip(whole, shape).map { $0 - $1 })
+        },
+    ]
+
+    private static func pool(_ node: NodeContext) throws -> (Value, SlidingWindow) {
+        let x = try node.tensor(0)
+        guard x.rank >= 3 else { throw node.mistake("pools an image of \(x.rank) axes") }
+        return (x, try node.window(try node.kernelShape(), over: Array(x.dims[2...])))
+    }
+
+    /// The attribute `p`, a float in the first version.
+    private static func norm(_ node: NodeContext) -> Int { node.integer("p") ?? node.real("p").map { Int($0) } ?? 2 }
+
+    private static func spatialAxes(_ x: Value) -> [Int] { Array(2..<max(x.rank, 2)) }
+}
