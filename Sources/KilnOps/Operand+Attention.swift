@@ -10,11 +10,11 @@ extension Operand {
     ///   - key: [batch…, heads, keys, size], for these queries [batch…, heads, rows, size]; axes before the last two broadcast.
     ///   - value: [batch…, heads, keys, value size]
     ///   - mask: what is added to the products, or, where it holds bools, which of them count; broadcast to [batch…, heads, rows, keys].
-    ///   - isCausal: whether a row sees only keys up to its own position.
+    ///   - isCausal: whether a row sees only keys up to its own position, and `causalOffset` more.
     ///   - scale: 1 / √size where there is none; the size is then a fixed number.
     ///   - enableGQA: whether keys and values may have fewer heads, a divisor of the queries', each of which serves as many in turn.
-    public func scaledDotProductAttention(_ key: Self, _ value: Self, mask: Self? = nil, isCausal: Bool = false, scale: Double? = nil,
-                                          enableGQA: Bool = false, file: StaticString = #fileID, line: UInt = #line) -> Self {
+    public func scaledDotProductAttention(_ key: Self, _ value: Self, mask: Self? = nil, isCausal: Bool = false, causalOffset: Dim = 0,
+                                          scale: Double? = nil, enableGQA: Bool = false, file: StaticString = #fileID, line: UInt = #line) -> Self {
         let location = SourceLocation(file, line)
         let name = Structural.attention.name
         guard rank >= 2, key.rank >= 2, value.rank >= 2 else {
@@ -47,7 +47,7 @@ extension Operand {
             all.append(fitting.broadcast(to: scores, at: location))
         }
         var attributes: Attributes = ["scale": .scalar(.real(scale))]
-        if isCausal { attributes["causal"] = .dims([0]) }
+        if isCausal { attributes["causal"] = .dims([causalOffset]) }
         attributes["empty_is_zero"] = .bool(true)
         let result = Self.apply(Structural.attention, all, attributes, regions: [], at: location)[0]
         let most = Swift.max(rank, key.rank, value.rank)
