@@ -65,6 +65,12 @@ public struct Literal: Sendable {
         return try withExtendedLifetime(region) { try body(UnsafeRawBufferPointer(rebasing: region.bytes[offset..<offset + byteCount])) }
     }
 
+    /// Where the bytes are for as long as this literal, or a copy of it, lives and is not written.
+    package var lastingAddress: UnsafeRawPointer? {
+        // An array's elements stay in place while the array is held and nobody writes to it.
+        withUnsafeBytes { $0.baseAddress }
+    }
+
     /// The bytes as an array; a copy where they are a region's.
     public var bytes: [UInt8] { region == nil ? own : withUnsafeBytes { [UInt8]($0) } }
 

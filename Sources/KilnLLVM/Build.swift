@@ -12,6 +12,8 @@ struct Build: Sendable {
     /// The processor of the entries.
     let host: Target
     let jobs: [Job]
+    /// The programs' big constants.
+    let constants: SharedConstants
     /// The texts of the programs' checks, without repetitions.
     let messages: [String]
 
@@ -28,6 +30,7 @@ struct Build: Sendable {
         var host = options.host ?? hosts.first?.target ?? parts.first { $0.target.isEmulated }?.target ?? HostTarget.detect()
         host.gpu = nil
         self.host = host
+        constants = SharedConstants(name, parts.map(\.program))
         var messages: [String] = []
         for part in parts { for message in part.program.messages where !messages.contains(message) { messages.append(message) } }
         self.messages = messages

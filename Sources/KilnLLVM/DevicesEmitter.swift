@@ -24,6 +24,7 @@ struct DevicesEmitter {
     /// What the symbols' names start with.
     let name: String
     let messages: [String]
+    let sharedConstants: SharedConstants
 
     /// Values of kiln_abi.h.
     private static let (imagePTX, imageMachine) = (0, 1)
@@ -87,7 +88,8 @@ struct DevicesEmitter {
     private func constants(_ program: Program, _ prefix: String) -> [LLVMValueRef] {
         program.buffers.compactMap { buffer in
             guard case .constant(let literal) = buffer.storage else { return nil }
-            return module.structure([module.constantMemory("\(prefix)_constant", literal.bytes), module.int64(literal.byteCount)])
+            let memory = sharedConstants.number(of: literal).map { sharedConstants.address($0, in: module) }
+            return module.structure([memory ?? module.constantMemory("\(prefix)_constant", literal.bytes), module.int64(literal.byteCount)])
         }
     }
 }

@@ -28,13 +28,13 @@ struct EntryEmitter: StepEmitter {
     static func name(_ program: Program) -> String { "\(program.name)_entry" }
 
     /// Emits all of the function.
-    static func emit(_ module: Module, _ program: Program, _ target: Target, messages: [String]) throws -> LLVMValueRef {
-        try emit(module, program, target, name: name(program)) { try EntryEmitter(module, program, target, messages, $0, $1, $2) }
+    static func emit(_ module: Module, _ program: Program, _ target: Target, _ build: Build) throws -> LLVMValueRef {
+        try emit(module, program, target, name: name(program)) { try EntryEmitter(module, program, target, build, $0, $1, $2) }
     }
 
-    private init(_ module: Module, _ program: Program, _ target: Target, _ messages: [String], _ function: LLVMValueRef,
+    private init(_ module: Module, _ program: Program, _ target: Target, _ build: Build, _ function: LLVMValueRef,
                  _ entryBuilder: LLVMBuilderRef, _ block: LLVMBasicBlockRef) throws {
-        (self.module, self.program, self.target, self.messages, self.function) = (module, program, target, messages, function)
+        (self.module, self.program, self.target, self.messages, self.function) = (module, program, target, build.messages, function)
         let layout = FrameLayout(program)
         self.layout = layout
         frame = LLVMBuildAlloca(entryBuilder, LLVMArrayType2(module.i64, UInt64(layout.count)), "frame")!
@@ -57,7 +57,9 @@ struct EntryEmitter: StepEmitter {
             case .input(let i): read(fields[CallField.inputs.rawValue], i, module.pointer)
             case .output(let i): read(fields[CallField.outputs.rawValue], i, module.pointer)
             case .arena(let offset): module.offset(arena, module.i8, by: try emitter.scalar(offset))
-            case .constant(let literal): module.constantMemory("\(program.name)_c\(number)", literal.bytes)
+            case .constant(let literal):
+                if let shared = build.constants.number(of: literal) { read(module.externalData(build.constants.table), shared, module.pointer) }
+                else { module.constantMemory("\(program.name)_c\(number)", literal.bytes) }
             }
         }
         let streams = program.kernels.contains { $0.phases.contains { $0.streams(in: program) } }

@@ -27,7 +27,7 @@ extension FunctionEmitter {
         var address = pointer(place, index)
         let condition = predicate.uniform
         if let condition { address = module.select(condition, address, fillSlot(element)) }
-        let loaded = module.load(element, address, alignment: place.dtype.byteCount)
+        let loaded = module.load(element, address, alignment: place.elementAlignment)
         mark(loaded, place)
         let value = fromMemory(loaded, place.dtype, lanes: 0)
         guard let condition, !fill.isZeroBits else { return value }
@@ -56,7 +56,7 @@ extension FunctionEmitter {
             let condition = module.intrinsic("llvm.vector.reduce.or", [module.vector(module.i1, width)], [mask ?? allLanes])
             let element = module.memoryType(dtype)
             let loaded = module.load(element, module.select(condition, pointer(place, index), fillSlot(element)),
-                                     alignment: dtype.byteCount)
+                                     alignment: place.elementAlignment)
             mark(loaded, place)
             return module.select(mask ?? allLanes, module.splat(loaded, width), passed)
         case let stride? where mask == nil && 2...4 ~= stride && width > stride:
@@ -64,7 +64,7 @@ extension FunctionEmitter {
         default:
             let pointers = pointers(place, index)
             let gathered = module.intrinsic("llvm.masked.gather", [type, LLVMTypeOf(pointers)],
-                                            [pointers, module.integer(module.i32, dtype.byteCount), mask ?? allLanes, passed])
+                                            [pointers, module.integer(module.i32, place.elementAlignment), mask ?? allLanes, passed])
             mark(gathered, place)
             return gathered
         }
@@ -74,7 +74,7 @@ extension FunctionEmitter {
     private func loadRow(_ place: Place, _ first: Index, _ address: Dim?, _ type: LLVMTypeRef, _ mask: LLVMValueRef?,
                          _ passed: LLVMValueRef) -> LLVMValueRef {
         let start = pointer(place, first)
-        let alignment = address.map { self.alignment(place, $0) } ?? place.dtype.byteCount
+        let alignment = address.map { self.alignment(place, $0) } ?? place.elementAlignment
         let loaded: LLVMValueRef
         if let mask {
             loaded = module.intrinsic("llvm.masked.load", [type, module.pointer],
@@ -110,7 +110,7 @@ extension FunctionEmitter {
     /// All of a vector of a local on the stack, also the lanes that are not there, so that the local can live in a register.
     private func plainLocalLoad(_ place: Place, _ index: Index, _ type: LLVMTypeRef, _ mask: LLVMValueRef?) -> LLVMValueRef? {
         guard mask != nil, isWholeVector(place, index) else { return nil }
-        return module.load(type, pointer(place, index.base), alignment: place.dtype.byteCount)
+        return module.load(type, pointer(place, index.base), alignment: place.elementAlignment)
     }
 
     func isWholeVector(_ place: Place, _ index: Index) -> Bool {
@@ -153,7 +153,7 @@ extension FunctionEmitter {
     private func storeOne(_ place: Place, _ index: Index, _ predicate: Predicate, _ value: Emitted) {
         let write = {
             let stored = self.module.store(self.toMemory(value.value, value.dtype, lanes: 0), self.pointer(place, index),
-                                           alignment: place.dtype.byteCount)
+                                           alignment: place.elementAlignment)
             self.mark(stored, place)
         }
         guard let condition = predicate.uniform else { return write() }
@@ -181,7 +181,7 @@ extension FunctionEmitter {
         default:
             let pointers = pointers(place, index)
             let scattered = module.intrinsic("llvm.masked.scatter", [type, LLVMTypeOf(pointers)],
-                                             [value, pointers, module.integer(module.i32, place.dtype.byteCount), mask ?? allLanes])
+                                             [value, pointers, module.integer(module.i32, place.elementAlignment), mask ?? allLanes])
             mark(scattered, place)
         }
     }
@@ -190,7 +190,7 @@ extension FunctionEmitter {
                           streaming: Bool) {
         let type = LLVMTypeOf(value)!
         let start = pointer(place, index.base)
-        let alignment = address.map { self.alignment(place, $0) } ?? place.dtype.byteCount
+        let alignment = address.map { self.alignment(place, $0) } ?? place.elementAlignment
         guard let mask else {
             let stored = module.store(value, start, alignment: alignment)
             mark(stored, place)
@@ -201,8 +201,8 @@ extension FunctionEmitter {
             return
         }
         if isWholeVector(place, index) {
-            let before = module.load(type, start, alignment: place.dtype.byteCount)
-            module.store(module.select(mask, value, before), start, alignment: place.dtype.byteCount)
+            let before = module.load(type, start, alignment: place.elementAlignment)
+            module.store(module.select(mask, value, before), start, alignment: place.elementAlignment)
             return
         }
         let stored = module.intrinsic("llvm.masked.store", [type, module.pointer],
@@ -258,7 +258,7 @@ extension FunctionEmitter {
         if let lanes { base = base.substituting { $0 == .index(lanes.variable) ? 0 : nil } }
         let divisor = divisor(base)
         let bytes = divisor == 0 ? place.alignment : min(place.alignment, (divisor & -divisor) &* size)
-        return max(size, min(bytes, 64))
+        return max(place.elementAlignment, min(bytes, 64))
     }
 
     func mark(_ instruction: LLVMValueRef, _ place: Place) {

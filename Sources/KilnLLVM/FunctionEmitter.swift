@@ -47,6 +47,9 @@ struct Place {
     /// The element, where the memory is one constant.
     var value: Scalar?
     var space = AddressSpace.generic
+
+    /// Bytes that each element is aligned to for certain.
+    var elementAlignment: Int { min(alignment, dtype.byteCount) }
 }
 
 /// The lanes being emitted.

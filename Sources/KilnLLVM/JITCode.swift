@@ -10,6 +10,9 @@ public final class JITCode: @unchecked Sendable {
     /// The program's table, a `kiln_program_info`; valid as long as this object.
     public let infoPointer: UnsafeRawPointer
 
+    /// What the code reads where it lies.
+    private let constants: SharedConstants
+
     /// Links the objects into memory. Functions of libm and libc are this process's.
     /// - Parameter functions: what the code calls beside, such as the emulator's functions.
     /// - Throws: `InternalError` where a symbol is missing.
@@ -18,8 +21,11 @@ public final class JITCode: @unchecked Sendable {
         var created: LLVMOrcLLJITRef?
         if let error = LLVMOrcCreateLLJIT(&created, nil) { throw InternalError("jit", error.takeMessage()) }
         guard let created else { throw InternalError("jit", "no JIT") }
+        constants = code.constants
         do {
-            try Self.define(functions, in: created)
+            let callable = LLVMJITSymbolGenericFlags(LLVMJITSymbolGenericFlagsExported.rawValue | LLVMJITSymbolGenericFlagsCallable.rawValue)
+            try Self.define(functions, flags: callable, in: created)
+            try Self.define(code.constants.addresses, flags: LLVMJITSymbolGenericFlagsExported, in: created)
             infoPointer = try Self.load(code, into: created)
         } catch {
             Self.dispose(created)
@@ -34,12 +40,12 @@ public final class JITCode: @unchecked Sendable {
         if let error = LLVMOrcDisposeLLJIT(jit) { LLVMConsumeError(error) }
     }
 
-    private static func define(_ functions: [(name: String, address: UnsafeRawPointer)], in jit: LLVMOrcLLJITRef) throws {
-        guard !functions.isEmpty else { return }
-        let flags = LLVMJITSymbolFlags(GenericFlags: UInt8(LLVMJITSymbolGenericFlagsExported.rawValue | LLVMJITSymbolGenericFlagsCallable.rawValue), TargetFlags: 0)
-        var pairs = functions.map { function in
-            LLVMOrcCSymbolMapPair(Name: LLVMOrcLLJITMangleAndIntern(jit, function.name),
-                                  Sym: LLVMJITEvaluatedSymbol(Address: UInt64(UInt(bitPattern: function.address)), Flags: flags))
+    private static func define(_ symbols: [(name: String, address: UnsafeRawPointer)], flags: LLVMJITSymbolGenericFlags, in jit: LLVMOrcLLJITRef) throws {
+        guard !symbols.isEmpty else { return }
+        let flags = LLVMJITSymbolFlags(GenericFlags: UInt8(flags.rawValue), TargetFlags: 0)
+        var pairs = symbols.map { symbol in
+            LLVMOrcCSymbolMapPair(Name: LLVMOrcLLJITMangleAndIntern(jit, symbol.name),
+                                  Sym: LLVMJITEvaluatedSymbol(Address: UInt64(UInt(bitPattern: symbol.address)), Flags: flags))
         }
         let unit = LLVMOrcAbsoluteSymbols(&pairs, pairs.count)
         if let error = LLVMOrcJITDylibDefine(LLVMOrcLLJITGetMainJITDylib(jit), unit) {

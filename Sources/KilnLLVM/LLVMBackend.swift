@@ -11,6 +11,8 @@ public struct ObjectCode: Sendable {
     /// The program's name, the prefix of all symbols.
     public let name: String
     public let objects: [[UInt8]]
+    /// The big constants, which the objects refer to as symbols.
+    public let constants: SharedConstants
     /// The code for GPUs and the emulated grid, the most demanding first; also in the objects' tables.
     public let devices: [DeviceCode]
     public let timings: Timings
@@ -68,9 +70,10 @@ public enum LLVMBackend {
             let ptx = PTX.merge(texts)
             return DeviceCode(target: part.target, ptx: ptx, machineCode: try machineCode(ptx, part.target, options))
         }
+        if let table = try build.constants.tableObject(build.host) { objects.append(table) }
         if !devices.isEmpty { objects.append(try deviceObject(build, devices)) }
         timings.total = Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9
-        return ObjectCode(name: build.name, objects: objects, devices: devices, timings: timings)
+        return ObjectCode(name: build.name, objects: objects, constants: build.constants, devices: devices, timings: timings)
     }
 
     /// LLVM's text of one kernel, or of the entry and the tables for nil.
@@ -145,7 +148,7 @@ public enum LLVMBackend {
             }
         }
         guard part.hasEntry else { return module }
-        let entry = !job.isTableAlone ? try EntryEmitter.emit(module, program, target, messages: build.messages) : nil
+        let entry = !job.isTableAlone ? try EntryEmitter.emit(module, program, target, build) : nil
         try ProgramInfoEmitter(module: module, program: program, target: target).emit(entry: entry, messages: build.messages, devices: build.devices.count)
         return module
     }
@@ -167,7 +170,7 @@ public enum LLVMBackend {
     /// The tables of devices and their entries; where there is no program for a host, also the program's table.
     private static func deviceModule(_ build: Build, _ devices: [DeviceCode], _ machine: Machine) throws -> Module {
         let module = Module(name: build.name, target: machine.description)
-        try DevicesEmitter(module: module, host: build.host, name: build.name, messages: build.messages)
+        try DevicesEmitter(module: module, host: build.host, name: build.name, messages: build.messages, sharedConstants: build.constants)
             .emit(Array(zip(build.devices.map(\.program), devices)).map { (program: $0, code: $1) })
         return module
     }

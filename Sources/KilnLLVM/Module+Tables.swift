@@ -15,6 +15,9 @@ extension Module {
         return constant(name, LLVMConstArray2(LLVMTypeOf(first), &list, UInt64(list.count)))
     }
 
+    /// The address of memory of another object, or of what loads this one, however far away.
+    func externalData(_ name: String) -> LLVMValueRef { LLVMGetNamedGlobal(module, name) ?? LLVMAddGlobal(module, i8, name)! }
+
     /// Constant memory of this object alone.
     func constant(_ name: String, _ value: LLVMValueRef) -> LLVMValueRef {
         let memory = LLVMAddGlobal(module, LLVMTypeOf(value), name)!

@@ -21,7 +21,8 @@ public enum SharedObject {
             return [UInt8](data)
         }
         let host = target.gpu == nil ? target : HostTarget.detect()
-        let objects = code.objects + [try ExportsEmitter.object(program, target: host)] + runtime
+        let constants = code.constants.literals.isEmpty ? nil : ConstantsSection(code.constants)
+        let objects = code.objects + [try ExportsEmitter.object(program, target: host)] + runtime + (constants.map { [$0.object] } ?? [])
         let file = URL(fileURLWithPath: path)
         let folder = FileManager.default.temporaryDirectory.appending(path: "kiln-link-\(UUID().uuidString)")
         do {
@@ -40,9 +41,15 @@ public enum SharedObject {
         guard FileManager.default.isWritableFile(atPath: parent) else {
             throw CompileError(path, "the folder \(parent) is missing or can't be written", fix: "Make the folder, or choose another path.")
         }
+        let part = "\(file.path).\(getpid()).part"
+        defer { unlink(part) }
         try link(["ld.lld", "-shared", "-soname", file.lastPathComponent, "--gc-sections", "--build-id=none", "--hash-style=gnu", "-O1",
-                  "--no-undefined", "-z", "now", "-z", "relro", "-z", "noexecstack", "-z", "nodelete", "--strip-all", "--as-needed", "-o", file.path]
+                  "--no-undefined", "-z", "now", "-z", "relro", "-z", "noexecstack", "-z", "nodelete", "-z", "lrodata-after-bss", "--strip-all", "--as-needed", "-o", part]
             + files + (try libraries()))
+        try constants?.fill(part)
+        guard rename(part, file.path) == 0 else {
+            throw CompileError(path, "can't be written: \(String(cString: strerror(errno)))", fix: "Make room for it, or choose another path.")
+        }
     }
 
     /// libm and libc as the loader knows them. Their file names are the sonames; only what is used is recorded.

@@ -63,7 +63,7 @@ struct TaskEmitter {
                 guard program.buffers.indices.contains(number) else { throw InternalError("llvm", "buffer \(number) does not exist") }
                 let buffer = program.buffers[number]
                 var place = Place(base: frame.pointer(buffer: number), dtype: buffer.type.dtype,
-                                  alignment: buffer.isOwnMemory || variant == .aligned ? 64 : buffer.type.dtype.byteCount)
+                                  alignment: buffer.alignment(variant))
                 (place.scope, place.otherScopes) = scopes.nodes(number)
                 if case .constant(let literal) = buffer.storage, literal.count == 1 { place.value = literal[0] }
                 return place
@@ -151,11 +151,20 @@ extension Module {
 }
 
 extension Buffer {
-    /// Whether the compiler places the memory itself, 64-byte aligned.
+    /// Whether the memory is not the caller's.
     var isOwnMemory: Bool {
         switch storage {
         case .input, .output: false
         case .arena, .constant: true
+        }
+    }
+
+    /// Bytes that a task takes the memory to be aligned to. Big constants lie where their file has them.
+    fileprivate func alignment(_ variant: TaskVariant) -> Int {
+        switch storage {
+        case .constant(let literal) where SharedConstants.isShared(literal): 1
+        case .arena, .constant: 64
+        case .input, .output: variant == .aligned ? 64 : type.dtype.byteCount
         }
     }
 }

@@ -39,7 +39,8 @@ public func compile(name: String, inputs: [TensorSpec], outputs: [String]? = nil
             if node.kind == .number, node.buffer == nil { return .number(node.scalar) }
             if node.kind == .placeholder { return .input("") }
             let buffer = try node.buffer!.on(nil)
-            return .literal(Literal(node.box.type.dtype, node.box.sizes, bytes: Array(buffer.bytes.prefix(node.box.byteCount))))
+            // A buffer is never written again.
+            return .literal(Literal(node.box.type.dtype, node.box.sizes, region: ByteRegion(buffer.bytes, owner: buffer)))
         }
         // Two results may be the same value.
         graph.outputs = zip(names, structure.outputOfRoot).map { Port($0, graph.outputs[$1].value) }
