@@ -160,6 +160,8 @@ struct NodeContext {
     func full(_ value: Scalar, _ type: TensorType) -> Value { builder.full(value.converted(to: type.dtype), type) }
     /// Sizes as i64 of rank 1.
     func sizes(_ dims: [Dim]) -> Value { builder.sizes(dims) }
+    /// A size as i64 of rank 0.
+    func size(_ dim: Dim) -> Value { builder.sizes([dim]).reshaping(to: []) }
 
     // MARK: Errors
 
