@@ -9,13 +9,17 @@ public struct ShapeError: Error, CustomStringConvertible, Sendable {
     public var location: SourceLocation
     /// What would fix it, in one sentence.
     public var fix: String
+    /// Two sizes that should be equal and, as far as their symbols say, may be; nil where the mistake is another.
+    public var unequal: (Dim, Dim)?
 
-    public init(op: String, _ problem: String, operands: [TensorType] = [], at location: SourceLocation = .unknown, fix: String) {
+    public init(op: String, _ problem: String, operands: [TensorType] = [], at location: SourceLocation = .unknown, fix: String,
+                unequal: (Dim, Dim)? = nil) {
         self.op = op
         self.problem = problem
         self.operands = operands
         self.location = location
         self.fix = fix
+        self.unequal = unequal
     }
 
     public var description: String {

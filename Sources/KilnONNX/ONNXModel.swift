@@ -42,8 +42,16 @@ public struct ONNXModel: Sendable {
     /// The model as a graph, with how its ports stand for the model's.
     ///
     /// Throws `UnsupportedModel` with everything that Kiln can't do, `ModelError` where the model contradicts itself, `ValueNeeded` where an
-    /// input's value decides a shape, `ShapeError` where an op does not fit its operands.
-    public func imported(_ options: ImportOptions = ImportOptions()) throws -> ImportedModel { try Importer(self, options).run() }
+    /// input's value decides a shape, `ShapeError` where an op does not fit its operands. Symbols that must be equal for the model to run
+    /// become one.
+    public func imported(_ options: ImportOptions = ImportOptions()) throws -> ImportedModel {
+        var equalities = SymbolEqualities()
+        while true {
+            do { return try Importer(self, options, equalities).run() } catch let error as ShapeError {
+                guard let (a, b) = error.unequal, equalities.add(a, b) else { throw error }
+            }
+        }
+    }
 
     public func graph(_ options: ImportOptions = ImportOptions()) throws -> Graph { try imported(options).graph }
 }

@@ -33,7 +33,7 @@ extension Elementwise {
         return context.error("shapes \(text(a)) and \(text(b)) do not broadcast: axis \(axis) has sizes \(x) and \(y)"
                                 + (isOpen ? ", which are not known to be equal" : ""),
                              fix: isOpen ? "name equal sizes by the same symbol, or reshape one operand"
-                                 : "make the sizes equal, or one of them 1 (reshape or unsqueeze)")
+                                 : "make the sizes equal, or one of them 1 (reshape or unsqueeze)", unequal: isOpen ? (x, y) : nil)
     }
 
     private static func text(_ shape: Shape) -> String { "[\(shape.map(\.description).joined(separator: ", "))]" }
@@ -51,7 +51,7 @@ extension [Dim] {
     }
 
     /// The first axis of the longer shape on which two shapes do not broadcast, with the sizes of both.
-    static func firstMismatch(_ a: Shape, _ b: Shape) -> (axis: Int, Dim, Dim)? {
+    public static func firstMismatch(_ a: Shape, _ b: Shape) -> (axis: Int, Dim, Dim)? {
         let rank = Swift.max(a.count, b.count)
         for axis in 0..<rank {
             let (i, j) = (axis - rank + a.count, axis - rank + b.count)

@@ -8,6 +8,8 @@ import KilnOps
 final class Importer {
     let model: ONNXModel
     let options: ImportOptions
+    /// What symbols of the model are, where that showed in an earlier attempt.
+    let equalities: SymbolEqualities
     var file: String { model.file }
     private let functions: [FunctionKey: ProtoFunction]
     private(set) var problems: [UnsupportedNode] = []
@@ -21,9 +23,10 @@ final class Importer {
         var overload: String
     }
 
-    init(_ model: ONNXModel, _ options: ImportOptions) {
+    init(_ model: ONNXModel, _ options: ImportOptions, _ equalities: SymbolEqualities = SymbolEqualities()) {
         self.model = model
         self.options = options
+        self.equalities = equalities
         functions = Dictionary(model.proto.functions.map { (FunctionKey(domain: $0.domain, name: $0.name, overload: $0.overload), $0) },
                                uniquingKeysWith: { first, _ in first })
     }
