@@ -139,6 +139,15 @@ final class Importer {
         }
     }
 
+    /// Runs something whose failure is made good another way: what it found unsupported until then is forgotten.
+    func attempt<T>(_ body: () throws -> T) throws -> T {
+        let known = problems
+        do { return try body() } catch {
+            problems = known
+            throw error
+        }
+    }
+
     // MARK: Values that must be known
 
     /// The error for a node that needs to know values that it doesn't.

@@ -36,9 +36,15 @@ struct Operator: Sendable {
 /// All operators that can be imported: the tables beside their declarations, one after another.
 enum Operators {
     static let all: [Operator] = [
+        attention,
+        convolutions,
         elementwise,
-        convolutions, pooling, attention, sequenceModels,
-        reductions, products, normalizations, losses,
+        losses,
+        normalizations,
+        pooling,
+        products,
+        reductions,
+        sequenceModels,
     ].flatMap { $0 }
 
     private static let byName = Dictionary(all.map { (Key(name: $0.name, domain: $0.domain.rawValue), $0) }, uniquingKeysWith: { first, _ in first })
