@@ -41,37 +41,44 @@ struct Repetition {
     /// What is carried in the end, then what was stacked.
     func run() throws -> [Item] {
         let rounds = count.flatMap { node.sizesIfKnown($0)?.first?.constant }
-        if let rounds, rounds <= Self.writtenOut, let results = try writeOut(rounds) { return results }
+        if let rounds, rounds <= Self.writtenOut, case .items(let items) = try writeOut(rounds) { return items }
         do { return try node.importer.attempt { try loop() } } catch let changing as ChangingTypes {
             guard let count else { throw Unsupported(reason: changing.reason) }
             guard let rounds else { throw node.importer.unknown(node, "the number of rounds", [count]) }
             guard rounds <= Self.mostWrittenOut else { throw Unsupported(reason: "\(changing.reason), and \(rounds) rounds are too many to write out") }
-            guard let results = try writeOut(rounds) else { throw Unsupported(reason: "\(changing.reason), and when the rounds end is not known") }
-            return results
+            switch try writeOut(rounds) {
+            case .items(let items): return items
+            case .unknown(let condition): throw node.importer.unknown(node, "when the rounds end", [condition])
+            }
         }
     }
 
     // MARK: Written out
 
-    /// Nil where it is not known whether a round takes place.
-    private func writeOut(_ rounds: Int) throws -> [Item]? {
+    private enum WrittenOut {
+        case items([Item])
+        /// It is not known whether a round takes place.
+        case unknown(Value)
+    }
+
+    private func writeOut(_ rounds: Int) throws -> WrittenOut {
         func isTrue(_ value: Value?) -> Bool? {
             guard let value else { return true }
             return node.scope.contents.elements(of: value)?.first?.scalar?.isTrue
         }
         var carried = carried
         var stacks = stacking.map { _ in [ImportedTensor]() }
-        var goes = isTrue(starts)
+        var goes = isTrue(starts), condition = starts
         for round in 0..<max(rounds, 0) {
-            guard let known = goes else { return nil }
+            guard let known = goes else { return .unknown(condition!) }
             guard known else { break }
             let result = try body(Scope(in: node.scope), node.full(.integer(Int64(round)), TensorType(.i64, [])), carried)
             carried = result.carried
             for (number, item) in result.stacked.enumerated() { stacks[number].append(try tensor(item)) }
-            goes = isTrue(result.goesOn)
+            (goes, condition) = (isTrue(result.goesOn), result.goesOn)
         }
         let types = stacks.contains(where: \.isEmpty) ? try typesOfStacked() : []
-        return carried + zip(stacks, stacking).enumerated().map { number, pair in
+        return .items(carried + zip(stacks, stacking).enumerated().map { number, pair in
             guard let first = pair.0.first else {
                 var shape = types[number].value.dims
                 shape.insert(0, at: pair.1.axis < 0 ? pair.1.axis + shape.count + 1 : pair.1.axis)
@@ -79,7 +86,7 @@ struct Repetition {
             }
             let parts = pair.1.isReversed ? pair.0.reversed() : pair.0
             return .tensor(ImportedTensor(Value.stack(parts.map(\.value), axis: pair.1.axis), first.element))
-        }
+        })
     }
 
     /// What a round that never takes place would have given to stack.
