@@ -37,6 +37,7 @@ struct Operator: Sendable {
 enum Operators {
     static let all: [Operator] = [
         attention,
+        control,
         convolutions,
         elementwise,
         losses,
@@ -45,6 +46,7 @@ enum Operators {
         products,
         reductions,
         sequenceModels,
+        sequences,
     ].flatMap { $0 }
 
     private static let byName = Dictionary(all.map { (Key(name: $0.name, domain: $0.domain.rawValue), $0) }, uniquingKeysWith: { first, _ in first })
