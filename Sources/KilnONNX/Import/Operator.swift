@@ -36,10 +36,14 @@ struct Operator: Sendable {
 /// All operators that can be imported: the tables beside their declarations, one after another.
 enum Operators {
     static let all: [Operator] = [
+        activations,
+        arithmetic,
         attention,
+        casts,
         control,
         convolutions,
         elementwise,
+        logic,
         losses,
         normalizations,
         pooling,

@@ -1,13 +1,10 @@
-// Operators that act on each element by itself.
+// Operators that give an array another shape.
 
 import KilnIR
 import KilnOps
 
 extension Operators {
     static let elementwise: [Operator] = [
-        Operator("Identity", items: { [try $0.item(0)] }),
-        Operator("Relu") { try $0.tensor(0).relu() },
-        Operator("Add") { try $0.tensor(0) + $0.tensor(1) },
         Operator("Reshape") { node in
             let x = try node.tensor(0), data = try node.sizes(1, "the new shape")
             var shape = data.enumerated().map { $0.element == 0 && !node.flag("allowzero") && $0.offset < x.rank ? x.dims[$0.offset] : $0.element }
