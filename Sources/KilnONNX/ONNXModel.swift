@@ -1,9 +1,7 @@
 // A model in ONNX's format: a file comes in; a graph of Kiln's ops comes out, or an error that says what is wrong or missing.
 
-import Foundation
 import Kiln
 import KilnIR
-import SwiftProtobuf
 
 /// An ONNX model that has been read.
 ///
@@ -15,22 +13,25 @@ public struct ONNXModel: Sendable {
 
     let file: String
     let proto: ProtoModel
+    /// The constants of the model's graph; `proto` has none.
+    let initializers: [Initializer]
+    /// The model's file, where the constants' bytes are.
+    let region: ByteRegion
+    let files: ExternalFiles
 
-    /// Reads a file. Throws `FileError` or `ModelError` where it is damaged.
-    public init(contentsOf path: String) throws {
-        try self.init(bytes: FileSystem.contents(of: path), file: path)
-    }
+    /// Maps a file and reads all of it but the weights, which are read when they are used. The file must stay as it is until then.
+    /// Throws `FileError` where it is damaged.
+    public init(contentsOf path: String) throws { try self.init(FileSystem.map(path), file: path) }
 
     /// Reads a model in memory.
-    /// - Parameter file: what errors call it.
-    public init(bytes: [UInt8], file: String = "<bytes>") throws {
+    /// - Parameter file: what errors call it; tensors in other files are looked for beside it.
+    public init(bytes: [UInt8], file: String = "<bytes>") throws { try self.init(ByteRegion(copying: bytes), file: file) }
+
+    private init(_ region: ByteRegion, file: String) throws {
         self.file = file
-        do {
-            proto = try ProtoModel(serializedBytes: bytes)
-        } catch {
-            throw FileError(file, "is no ONNX model, or is damaged", fix: "export the model again")
-        }
-        guard proto.hasGraph else { throw FileError(file, "is no ONNX model: it has no graph", fix: "export the model again") }
+        self.region = region
+        let reader = try ModelReader(region, file: file)
+        (proto, initializers, files) = (reader.proto, reader.initializers, ExternalFiles(model: file))
     }
 
     /// The graph's name as Kiln's text can write it.

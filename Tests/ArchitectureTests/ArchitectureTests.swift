@@ -102,7 +102,8 @@ struct ArchitectureTests {
 
     /// Files stay small enough to have one subject, and begin by saying what it is.
     @Test func filesBeginWithTheirSubject() throws {
-        for file in try Checkout.sources() {
+        // What is generated is not read.
+        for file in try Checkout.sources() where !file.path.hasSuffix(".pb.swift") {
             #expect(file.lines.count <= 450, "\(file.target)/\(file.path) has \(file.lines.count) lines")
             let first = file.lines.first ?? ""
             #expect(first.hasPrefix("//") || file.path == "Exports.swift" || first.hasPrefix("// swift-tools-version"), "\(file.target)/\(file.path): \(first)")

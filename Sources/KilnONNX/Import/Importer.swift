@@ -35,9 +35,8 @@ final class Importer {
         let proto = model.proto.graph
         let builder = GraphBuilder(model.graphName)
         let scope = Scope(builder, KnownElements(builder), versions: try versions(model.proto.opsetImport))
-        let initializers = try defineInitializers(proto, in: scope)
         var ports = PortMaker(importer: self, scope: scope)
-        let given = Set(initializers)
+        let given = try defineWeights(&ports, in: scope)
         let inputs = try proto.input.filter { !given.contains($0.name) || options.inputs[$0.name] != nil || options.values[$0.name] != nil }
             .map { try ports.input($0) }
         try run(proto.node, in: scope)
@@ -52,18 +51,26 @@ final class Importer {
         return ImportedModel(graph: graph, inputs: inputs, outputs: outputs, parameters: ports.parameters)
     }
 
-    /// Brings a graph's constants into scope and gives their names. Trainable ones become inputs where the options say so.
-    @discardableResult
-    private func defineInitializers(_ graph: ProtoGraph, in scope: Scope) throws -> [String] {
-        for tensor in graph.initializer {
-            let (literal, element) = try read(tensor)
-            scope.define(tensor.name, .tensor(ImportedTensor(scope.builder.literal(literal, at: SourceLocation(name: tensor.name)), element)))
+    /// Brings the constants of a graph inside the model's into scope.
+    private func defineConstants(_ graph: ProtoGraph, in scope: Scope) throws {
+        for tensor in graph.initializer { define(tensor.name, try read(tensor), in: scope) }
+        for sparse in graph.sparseInitializer { define(sparse.values.name, try readSparse(sparse), in: scope) }
+    }
+
+    /// Brings the model's constants into scope, those that are to be trained as inputs. Gives the names of all.
+    private func defineWeights(_ ports: inout PortMaker, in scope: Scope) throws -> Set<String> {
+        try defineConstants(model.proto.graph, in: scope)
+        for initializer in model.initializers {
+            let (literal, element) = try read(initializer.proto, raw: initializer.raw)
+            if options.isTrainable, element.isNative, literal.dtype.isFloat {
+                scope.define(initializer.proto.name, .tensor(ports.parameter(initializer.proto.name, literal)))
+            } else { define(initializer.proto.name, (literal, element), in: scope) }
         }
-        for sparse in graph.sparseInitializer {
-            let (literal, element) = try readSparse(sparse)
-            scope.define(sparse.values.name, .tensor(ImportedTensor(scope.builder.literal(literal, at: SourceLocation(name: sparse.values.name)), element)))
-        }
-        return graph.initializer.map(\.name) + graph.sparseInitializer.map(\.values.name)
+        return Set(model.initializers.map(\.proto.name) + model.proto.graph.sparseInitializer.map(\.values.name))
+    }
+
+    private func define(_ name: String, _ tensor: (literal: Literal, element: ElementType), in scope: Scope) {
+        scope.define(name, .tensor(ImportedTensor(scope.builder.literal(tensor.literal, at: SourceLocation(name: name)), tensor.element)))
     }
 
     /// The operator sets by domain; `ai.onnx` is the empty domain's other name.
@@ -130,7 +137,7 @@ final class Importer {
 
     /// Runs a graph that is a node's attribute, on the given inputs, and gives its outputs.
     func run(_ graph: ProtoGraph, _ inputs: [Item], in scope: Scope) throws -> [Item] {
-        try defineInitializers(graph, in: scope)
+        try defineConstants(graph, in: scope)
         for (port, item) in zip(graph.input, inputs) { scope.define(port.name, item) }
         try run(graph.node, in: scope)
         return try graph.output.map { port in

@@ -58,7 +58,7 @@ struct PortMaker {
     let importer: Importer
     let scope: Scope
     private(set) var outputs: [(String, Value)] = []
-    var parameters: [(name: String, value: Literal)] = []
+    private(set) var parameters: [(name: String, value: Literal)] = []
     private var symbols: [String: String] = [:]
 
     init(importer: Importer, scope: Scope) {
@@ -138,6 +138,12 @@ struct PortMaker {
         while symbols.values.contains(clean) { clean += "_" }
         symbols[name] = clean
         return clean
+    }
+
+    /// A constant of the model as an input.
+    mutating func parameter(_ name: String, _ literal: Literal) -> ImportedTensor {
+        parameters.append((name, literal))
+        return ImportedTensor(scope.builder.input(name, literal.type))
     }
 
     // MARK: Outputs
