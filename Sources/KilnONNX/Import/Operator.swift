@@ -48,6 +48,7 @@ enum Operators {
         normalizations,
         pooling,
         products,
+        quantization,
         reductions,
         sequenceModels,
         sequences,

@@ -51,9 +51,14 @@ extension Operand {
     fileprivate func modulus(_ other: Self) -> Self {
         let rest = self % other
         if dtype.isUnsigned { return rest }
+        let differs = (rest .< 0) .!= (other .< 0)
+        if dtype.isFloat { return (rest .== 0).select((other .< 0).select(rest.copied(-0.0), rest.copied(0.0)), differs.select(rest + other, rest)) }
         // Where the signs differ the sum is in range; its remainder leaves 0 as it is.
-        return ((rest .< 0) .!= (other .< 0)).select((rest + other) % other, rest)
+        return differs.select((rest + other) % other, rest)
     }
+
+    /// A number everywhere.
+    private func copied(_ number: Double) -> Self { full(.real(number), type, at: .unknown) }
 
     /// The power in this type, whatever the exponent's.
     fileprivate func power(_ exponent: Self) -> Self {
