@@ -49,6 +49,7 @@ enum Operators {
         pooling,
         products,
         quantization,
+        recurrences,
         reductions,
         sequenceModels,
         sequences,

@@ -1,10 +1,16 @@
-// Runs ONNX's own tests of its operators through compiled code.
+// Runs ONNX's own tests of its operators, and whole models, through compiled code.
 // Usage: KilnConformance SUITE [TEXT …]   the cases whose names, or one of whose operators, are among the texts; all if none is given.
+//        KilnConformance --models FOLDER [NAME …]   the models of a folder that a script in Tests/Conformance/models has written
 // Out: a line for each case that fails, with the reason, then "N passed, N failed".
 
 import Foundation
 
 let arguments = CommandLine.arguments.dropFirst()
+if arguments.first == "--models", let folder = arguments.dropFirst().first {
+    let counts = try ModelCase.checkAll(in: folder, named: Array(arguments.dropFirst(2)))
+    print("\(counts.passed) passed, \(counts.failed) failed")
+    exit(counts.failed == 0 ? 0 : 1)
+}
 guard let suite = arguments.first, let bytes = FileManager.default.contents(atPath: suite + "/manifest.json") else {
     FileHandle.standardError.write(Data("usage: KilnConformance SUITE [TEXT …]\n".utf8))
     exit(2)
