@@ -45,6 +45,7 @@ enum Operators {
         elementwise,
         logic,
         losses,
+        microsoftAttention,
         normalizations,
         pooling,
         products,

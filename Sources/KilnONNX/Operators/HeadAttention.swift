@@ -19,6 +19,8 @@ struct HeadAttention {
     var bias: Value?
     /// Bools that broadcast to the scores: a key counts where all are true.
     var conditions: [Value] = []
+    /// A score that each row has beside those of the keys, and that takes part of the weight: broadcasts to [batch, heads, rows, 1].
+    var sinks: Value?
     /// The dtype of the softmax, where it must be wider than the operands'.
     var precision: DType?
 
@@ -56,7 +58,7 @@ struct HeadAttention {
 
     /// As one op where that says it all, so that no matrix of scores is made.
     func result() throws -> Value {
-        if cap > 0 || precision.map({ $0 != queries.dtype && $0 == .f64 }) ?? false { return try steps().result }
+        if cap > 0 || sinks != nil || precision.map({ $0 != queries.dtype && $0 == .f64 }) ?? false { return try steps().result }
         var mask = bias
         if let condition = all(conditions) {
             mask = bias.map { condition.select($0, -Double.infinity) } ?? condition
@@ -80,9 +82,12 @@ struct HeadAttention {
         }
         if let condition = all(conditions) { masked = condition.expand(scoresShape).select(masked, -Double.infinity) }
         let scores = masked.cast(to: precision ?? wide)
-        let greatest = scores.max(3, keepDims: true)
-        let powers = (scores - (greatest .== -Double.infinity).select(0.0, greatest)).exp()
-        let sums = powers.sum(3, keepDims: true)
+        var greatest = scores.max(3, keepDims: true)
+        if let sinks { greatest = greatest.maximum(sinks.cast(to: scores.dtype)) }
+        let shift = (greatest .== -Double.infinity).select(0.0, greatest)
+        let powers = (scores - shift).exp()
+        var sums = powers.sum(3, keepDims: true)
+        if let sinks { sums = sums + (sinks.cast(to: scores.dtype) - shift).exp() }
         let weights = (powers / (sums .== 0.0).select(1.0, sums)).cast(to: wide)
         let result = weights.matmul(repeated(values).cast(to: wide)).cast(to: dtype)
         return Steps(products: products.cast(to: dtype), capped: capped.cast(to: dtype), masked: masked.cast(to: dtype), weights: weights.cast(to: dtype),

@@ -30,7 +30,8 @@ extension Operators {
 
     /// Turns pairs of features by angles whose cosines and sines are [batch, tokens, size / 2]. `x` is [batch, heads, tokens, size], or
     /// [batch, tokens, heads · size].
-    static func rotated(_ node: NodeContext, _ x: Value, _ cos: Value, _ sin: Value, heads: Int, size: Int) throws -> Value {
+    static func rotated(_ node: NodeContext, _ x: Value, _ cos: Value, _ sin: Value, heads: Int, size: Int,
+                        isInterleaved: Bool? = nil) throws -> Value {
         guard x.rank == 4 || x.rank == 3 && heads > 0 else { throw node.mistake("takes an input of 4 axes, or of 3 and the number of heads") }
         let byHeads = x.rank == 4 ? x : x.reshaping(to: [x.dims[0], x.dims[1], .constant(heads), x.dims[2] / .constant(heads)])
         let total = byHeads.dims[3], turned = size > 0 ? Dim.constant(size) : total
@@ -38,7 +39,7 @@ extension Operators {
         let (c, s) = (cos.unsqueezed(x.rank == 4 ? 1 : 2), sin.unsqueezed(x.rank == 4 ? 1 : 2))
         func turn(_ a: Value, _ b: Value) -> (Value, Value) { (c * a - s * b, s * a + c * b) }
         var result: Value
-        if node.flag("interleaved") {
+        if isInterleaved ?? node.flag("interleaved") {
             let pairs = part.reshaping(to: Array(part.dims.dropLast()) + [half, 2])
             let (a, b) = turn(pairs.select(axis: 4, index: 0), pairs.select(axis: 4, index: 1))
             result = Value.stack([a, b], axis: 4).reshaping(to: part.dims)
