@@ -10,10 +10,22 @@ import KilnPasses
 
 /// The model that a subcommand works on.
 struct ModelArguments: ParsableArguments {
-    @Argument(help: "The model: a .kiln file, or - for a graph's text on standard input.")
+    @Argument(help: "The model: a .kiln or .onnx file, or - for a graph's text on standard input.")
     var model: String
 
-    func load() throws -> Graph { try ModelFile.load(model) }
+    @Option(help: ArgumentHelp("The value of an input that decides shapes, which becomes part of the code: integers, or an .npy file.",
+                               valueName: "name=2,3"))
+    var value: [ValueArgument] = []
+
+    func load() throws -> Graph { try load(inputs: [:]).graph }
+
+    /// - Parameters:
+    ///   - inputs: arrays by name that may be asked for their values.
+    ///   - innerValues: values inside the model that are outputs too.
+    func load(inputs: [String: Literal], innerValues: [String] = []) throws -> LoadedModel {
+        let values = try Dictionary(value.map { ($0.name, try $0.literal()) }, uniquingKeysWith: { _, last in last })
+        return try ModelFile.load(model, ModelRequest(values: values, inputs: inputs, innerValues: innerValues))
+    }
 }
 
 /// What code is made for.
@@ -104,8 +116,7 @@ struct LibraryArguments: ParsableArguments {
 
 /// The tensors of a run.
 struct DataArguments: ParsableArguments {
-    @Option(help: "The inputs by name: an .npz file.")
-    var inputs: String?
+    @OptionGroup var input: InputArguments
 
     @Option(help: "Where to write the outputs by name, as an .npz file; printed if left out.")
     var outputs: String?
@@ -157,6 +168,27 @@ struct SizeArgument: ExpressibleByArgument {
         guard parts.count == 2, let size = Int(parts[1]), size >= 0 else { return nil }
         name = String(parts[0])
         self.size = size
+    }
+}
+
+/// An input's value, written `axes=0,1`, `k=5` (a number of no axes) or `shape=shape.npy`.
+struct ValueArgument: ExpressibleByArgument {
+    let name: String
+    let text: String
+
+    init?(argument: String) {
+        let parts = argument.split(separator: "=", maxSplits: 1)
+        guard parts.count == 2 else { return nil }
+        (name, text) = (String(parts[0]), String(parts[1]))
+    }
+
+    func literal() throws -> Literal {
+        if text.hasSuffix(".npy") { return try NPY.read(text) }
+        let numbers = text.split(separator: ",").compactMap { Int64($0) }
+        guard numbers.count == text.split(separator: ",", omittingEmptySubsequences: false).count else {
+            throw CompileError("--value \(name)", "'\(text)' is no list of integers", fix: "write \(name)=2,3, or name an .npy file")
+        }
+        return Literal(.i64, text.contains(",") ? [numbers.count] : [], scalars: numbers.map { .integer($0) })
     }
 }
 

@@ -4,6 +4,7 @@ import Glibc
 import Kiln
 import KilnExecution
 import KilnIR
+import KilnONNX
 
 @main
 struct KilnCommand: ParsableCommand {
@@ -11,11 +12,11 @@ struct KilnCommand: ParsableCommand {
         commandName: "kiln",
         abstract: "Compiles, runs and inspects models.",
         discussion: """
-            A MODEL is a .kiln file, the text of a graph; `-` reads one from standard input.
+            A MODEL is an .onnx file, or a .kiln file, the text of a graph; `-` reads a text from standard input.
             Exit codes: 0 done, 1 a mistake in what was given (the message is on standard error), 70 a fault of Kiln's own.
             """,
         version: "kiln \(version)",
-        subcommands: [CompileCommand.self, RunCommand.self, InspectCommand.self, PassesCommand.self, BenchCommand.self])
+        subcommands: [CompileCommand.self, RunCommand.self, VerifyCommand.self, InspectCommand.self, PassesCommand.self, BenchCommand.self])
 
     static let version = "0.1.0"
 
@@ -47,6 +48,7 @@ struct KilnCommand: ParsableCommand {
 
     private static func isMistake(_ error: any Error) -> Bool {
         error is CompileError || error is ShapeError || error is ParseError || error is FileError || error is RuntimeError
+            || error is ModelError || error is UnsupportedModel || error is ValueNeeded || error is VerifyFailure
     }
 }
 

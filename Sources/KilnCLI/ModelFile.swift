@@ -4,28 +4,59 @@ import KilnIR
 import KilnONNX
 import KilnOps
 
+/// What is known of a model's inputs before it runs, and what is asked of it beyond its outputs.
+struct ModelRequest: Sendable {
+    /// The values that decide shapes.
+    var values: [String: Literal] = [:]
+    /// Inputs' values to fall back on where one that is not in `values` turns out to decide a shape.
+    var inputs: [String: Literal] = [:]
+    /// Values inside the model that are outputs too.
+    var innerValues: [String] = []
+}
+
+/// A model, and which of its inputs have become part of it.
+struct LoadedModel: Sendable {
+    var graph: Graph
+    var constants: Set<String> = []
+}
+
 enum ModelFile {
     /// For each ending of a file's name, how such a file becomes a graph.
-    private static let loaders: [(ending: String, load: @Sendable (_ path: String) throws -> Graph)] = [
-        (".kiln", { try parse(FileSystem.contents(of: $0), $0) }),
-        (".onnx", { try Graph(onnx: $0) }),
+    private static let loaders: [(ending: String, load: @Sendable (_ path: String, _ request: ModelRequest) throws -> LoadedModel)] = [
+        (".kiln", { path, _ in try parse(FileSystem.contents(of: path), path) }),
+        (".onnx", importing),
     ]
 
     /// Reads a model; `-` is a graph's text on standard input.
-    static func load(_ path: String) throws -> Graph {
+    static func load(_ path: String, _ request: ModelRequest = ModelRequest()) throws -> LoadedModel {
         if path == "-" { return try parse(FileSystem.contents(of: "/dev/stdin"), "<stdin>") }
         guard let loader = loaders.first(where: { path.hasSuffix($0.ending) }) else {
             throw CompileError(path, "is no model that Kiln knows", fix: "give a file that ends in \(loaders.map(\.ending).joined(separator: " or "))")
         }
-        return try loader.load(path)
+        return try loader.load(path, request)
     }
 
-    private static func parse(_ bytes: [UInt8], _ file: String) throws -> Graph {
+    @Sendable private static func importing(_ path: String, _ request: ModelRequest) throws -> LoadedModel {
+        let model = try ONNXModel(contentsOf: path)
+        var options = ImportOptions(values: request.values, innerValues: request.innerValues)
+        while true {
+            do {
+                let imported = try model.imported(options)
+                return LoadedModel(graph: imported.graph, constants: Set(imported.inputs.filter { $0.port == .constant }.map(\.name)))
+            } catch let needed as ValueNeeded {
+                let found = request.inputs.filter { needed.inputs.contains($0.key) && options.values[$0.key] == nil }
+                if found.isEmpty { throw needed }
+                options.values.merge(found) { known, _ in known }
+            }
+        }
+    }
+
+    private static func parse(_ bytes: [UInt8], _ file: String) throws -> LoadedModel {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw FileError(file, "is not text in UTF-8", fix: "give a graph's text")
         }
         let graph = try Graph.parse(text, file: file, catalogue: Catalogue.op(named:))
         try graph.verify(after: "reading \(file)")
-        return graph
+        return LoadedModel(graph: graph)
     }
 }

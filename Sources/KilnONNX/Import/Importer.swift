@@ -41,9 +41,10 @@ final class Importer {
             .map { try ports.input($0) }
         try run(proto.node, in: scope)
         if !problems.isEmpty { throw UnsupportedModel(file: file, nodes: problems) }
-        let results = try proto.output.map { port -> (String, Item) in
-            guard let item = scope.find(port.name) else { throw ModelError(file, "the output '\(port.name)' is made by no node") }
-            return (port.name, item)
+        let names = proto.output.map(\.name)
+        let results = try (names + options.innerValues.filter { !names.contains($0) }).map { name -> (String, Item) in
+            guard let item = scope.find(name) else { throw ModelError(file, "the output '\(name)' is made by no node") }
+            return (name, item)
         }
         builder.location = .unknown
         let outputs = results.map { ports.output($0, $1) }

@@ -23,8 +23,11 @@ public struct ImportOptions: Sendable {
     public var inputs: [String: InputSpec]
     /// Whether constants of float types become inputs of the graph, to be trained.
     public var isTrainable: Bool
+    /// Names of values inside the model that become outputs too, after the model's own.
+    public var innerValues: [String]
 
-    public init(values: [String: Literal] = [:], inputs: [String: InputSpec] = [:], isTrainable: Bool = false) {
+    public init(values: [String: Literal] = [:], inputs: [String: InputSpec] = [:], isTrainable: Bool = false, innerValues: [String] = []) {
+        self.innerValues = innerValues
         self.values = values
         self.inputs = inputs
         self.isTrainable = isTrainable

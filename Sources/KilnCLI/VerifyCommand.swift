@@ -1,0 +1,106 @@
+// `kiln verify`: a model, inputs and the outputs that are expected come in; how far each output is off goes out, and on request the
+// first node inside the model whose value differs.
+import ArgumentParser
+import Kiln
+import KilnIR
+
+struct VerifyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify", abstract: "Compares a model's outputs with expected ones.",
+        discussion: """
+            Example: kiln verify model.onnx --inputs in.npz --against out.npz
+            With --bisect the file may also hold values of nodes inside the model, by their names: the first that differs is named.
+            """)
+
+    @OptionGroup var model: ModelArguments
+    @OptionGroup var data: InputArguments
+    @OptionGroup var expected: ExpectationArguments
+    @OptionGroup var threads: ThreadArguments
+    @OptionGroup var target: TargetArguments
+    @OptionGroup var device: DeviceArguments
+
+    func run() throws {
+        let place = try device.chosen()
+        let options = try target.options(for: place)
+        try threads.apply()
+        let arrays = try data.arrays()
+        let references = try NPZ.read(expected.against)
+        let loaded = try model.load(inputs: arrays, innerValues: expected.bisect ? references.map(\.name) : [])
+        let graph = loaded.graph
+        guard !references.isEmpty else { throw CompileError(expected.against, "is empty", fix: "give the expected outputs by name") }
+        if let stray = references.first(where: { reference in !graph.outputs.contains { $0.name == reference.name } }) {
+            throw CompileError(expected.against, "'\(stray.name)' is no output of \(graph.name)",
+                               fix: expected.bisect ? "name values of the model" : "name the arrays \(graph.outputs.map(\.name).joined(separator: ", ")), or pass --bisect")
+        }
+        let results = try CompiledGraph(graph, device: place, options: options).run(data.arguments(of: loaded, arrays))
+        // In the graph's order: inner values come in the order of their nodes, then the outputs.
+        let positions = graph.definitions
+        let order = graph.outputs.indices.sorted { (positions[graph.outputs[$0].value] ?? -1, $0) < (positions[graph.outputs[$1].value] ?? -1, $1) }
+        var differing: [String] = []
+        for number in order {
+            let name = graph.outputs[number].name
+            guard let reference = references.first(where: { $0.name == name })?.value else { continue }
+            let comparison = try Comparison(name, results[number], reference, expected)
+            print(comparison)
+            if !comparison.agrees { differing.append(name) }
+        }
+        if let worst = differing.first {
+            throw VerifyFailure(description: expected.bisect ? "the first value that differs is '\(worst)'" : "\(differing.count) of \(references.count) outputs differ")
+        }
+    }
+}
+
+/// What is expected.
+struct ExpectationArguments: ParsableArguments {
+    @Option(help: "The expected outputs by name: an .npz file.")
+    var against: String
+
+    @Option(help: "How far an element may be off, relative to the expected one.")
+    var rtol = 1e-4
+
+    @Option(help: "How far an element may be off in any case.")
+    var atol = 1e-6
+
+    @Flag(help: "Compare values inside the model too, and name the first that differs.")
+    var bisect = false
+}
+
+/// An output beside the expected one.
+struct Comparison: CustomStringConvertible {
+    let name: String
+    let type: TensorType
+    private var differing = 0
+    private var worst = 0.0
+    private var place = 0
+    private var pair = (0.0, 0.0)
+
+    /// Throws where they are not of one type.
+    init(_ name: String, _ value: Literal, _ reference: Literal, _ bounds: ExpectationArguments) throws {
+        self.name = name
+        type = value.type
+        guard value.shape == reference.shape else {
+            throw VerifyFailure(description: "'\(name)' is \(value.type), and \(reference.type) is expected")
+        }
+        for position in 0..<value.count {
+            let (a, b) = (value[position].double, reference[position].double)
+            if a == b || a.isNaN && b.isNaN { continue }
+            let distance = abs(a - b)
+            if !(distance <= bounds.atol + bounds.rtol * abs(b)) { differing += 1 }
+            // NaN against a number is as far off as can be.
+            let relative = distance.isNaN ? .infinity : distance / max(abs(b), bounds.atol / max(bounds.rtol, 1e-300), 1e-300)
+            if relative > worst { (worst, place, pair) = (relative, position, (a, b)) }
+        }
+    }
+
+    var agrees: Bool { differing == 0 }
+
+    var description: String {
+        let error = worst == 0 ? "equal" : "off by up to \(worst) (\(pair.0) for \(pair.1), element \(place))"
+        return "\(name): \(type): \(agrees ? "agrees" : "\(differing) of \(type.elementCount) elements differ"), \(error)"
+    }
+}
+
+/// Outputs that differ.
+struct VerifyFailure: Error, CustomStringConvertible {
+    var description: String
+}
