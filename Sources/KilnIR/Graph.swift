@@ -49,6 +49,8 @@ public struct Graph: Sendable {
     public func type(of value: ValueID) -> TensorType { types[value] }
     public var inputTypes: [TensorType] { inputs.map { types[$0.value] } }
     public var outputTypes: [TensorType] { outputs.map { types[$0.value] } }
+    /// How many values there are; their numbers lie below.
+    public var valueCount: Int { types.count }
 
     /// Makes a new value of the given type, which an operation or input must define.
     public mutating func makeValue(_ type: TensorType) -> ValueID {

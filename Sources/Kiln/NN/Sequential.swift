@@ -20,11 +20,11 @@ public final class Sequential: Layer {
 }
 
 extension Sequential: CustomModuleChildren {
-    var children: [(name: String, value: Any)] { layers.enumerated().map { (String($0.offset), $0.element) } }
+    package var children: [(name: String, value: Any)] { layers.enumerated().map { (String($0.offset), $0.element) } }
 }
 
 /// A module that names its parts itself.
-protocol CustomModuleChildren {
+package protocol CustomModuleChildren {
     var children: [(name: String, value: Any)] { get }
 }
 

@@ -128,7 +128,8 @@ struct PortMaker {
     private mutating func dim(_ dim: ProtoShape.Dimension, _ name: String) -> Dim {
         switch dim.value {
         case .dimValue(let size)? where size >= 0: .constant(Int(size))
-        case .dimParam(let symbol)? where !symbol.isEmpty: importer.equalities.applied(to: .symbol(self.symbol(symbol)))
+        // A question mark is some exporters' word for any size, not the name of one.
+        case .dimParam(let symbol)? where !symbol.isEmpty && symbol != "?": importer.equalities.applied(to: .symbol(self.symbol(symbol)))
         default: importer.equalities.applied(to: .symbol(symbol(name)))
         }
     }
