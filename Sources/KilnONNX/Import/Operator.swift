@@ -50,6 +50,7 @@ enum Operators {
         pooling,
         products,
         quantization,
+        quantizedContributions,
         recurrences,
         reductions,
         sequenceModels,

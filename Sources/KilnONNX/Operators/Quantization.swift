@@ -27,12 +27,8 @@ extension Operators {
 
     private static let quantizedProducts: [Operator] = [
         Operator("DynamicQuantizeLinear", items: { node in
-            let x = try node.tensor(0)
-            let greatest = x.max().maximum(0), least = x.min().minimum(0)
-            let scale = (greatest .== least).select(1, greatest - least) / 255
-            let zero = (-least / scale).clamp(0, 255).round()
-            let elements = ((x / scale).round() + zero).clamp(0, 255).cast(to: .u8)
-            return [.tensor(elements), .tensor(scale), .tensor(zero.cast(to: .u8))]
+            let (elements, scale, zero) = try node.tensor(0).dynamicallyQuantized()
+            return [.tensor(elements), .tensor(scale), .tensor(zero)]
         }),
         Operator("MatMulInteger") { node in
             let a = try node.centered(0, 2) { node.laidByRows($0) }, b = try node.centered(1, 3) { node.laidByColumns($0) }

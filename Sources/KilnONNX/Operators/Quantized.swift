@@ -49,6 +49,16 @@ struct Quantization {
     }
 }
 
+extension Value {
+    /// As u8, with the scale and the zero point that make the most of 0 and all elements.
+    func dynamicallyQuantized() -> (elements: Value, scale: Value, zero: Value) {
+        let greatest = max().maximum(0), least = min().minimum(0)
+        let scale = (greatest .== least).select(1, greatest - least) / 255
+        let zero = (-least / scale).clamp(0, 255).round()
+        return (((self / scale).round() + zero).clamp(0, 255).cast(to: .u8), scale, zero.cast(to: .u8))
+    }
+}
+
 extension NodeContext {
     /// Scale and zero point at inputs `scale` and `zero`, for elements of a type; its own is the zero point's where that is given.
     func quantization(_ scale: Int, _ zero: Int, _ element: ElementType, laid: (Value) throws -> Value = { $0 }) throws -> Quantization {
