@@ -43,6 +43,7 @@ enum Operators {
         control,
         convolutions,
         elementwise,
+        grids,
         logic,
         losses,
         microsoftAttention,
@@ -53,6 +54,8 @@ enum Operators {
         quantizedContributions,
         recurrences,
         reductions,
+        regions,
+        resizing,
         sequenceModels,
         sequences,
     ].flatMap { $0 }
