@@ -209,7 +209,7 @@ extension TextParser {
         return dims
     }
 
-    private mutating func integerList() throws -> [Int] {
+    package mutating func integerList() throws -> [Int] {
         try expect("[")
         var integers: [Int] = []
         while !isAt("]") {

@@ -25,9 +25,9 @@ struct ConstantsSection {
     init(_ constants: SharedConstants) {
         self.constants = constants
         var (offsets, size): ([Int], Int) = ([], 0)
-        for literal in constants.literals {
+        for content in constants.contents {
             offsets.append(size)
-            size = (size + literal.byteCount + Self.elementAlignment - 1) / Self.elementAlignment * Self.elementAlignment
+            size = (size + content.byteCount + Self.elementAlignment - 1) / Self.elementAlignment * Self.elementAlignment
         }
         (self.offsets, self.size) = (offsets, size)
     }
@@ -37,7 +37,7 @@ struct ConstantsSection {
         var names: [UInt8] = [0]
         var symbols = [UInt8](repeating: 0, count: Self.symbolSize)
         for (number, offset) in offsets.enumerated() {
-            let (name, size) = (names.count, constants.literals[number].byteCount)
+            let (name, size) = (names.count, constants.contents[number].byteCount)
             names += Array(constants.symbol(number).utf8) + [0]
             // A global object, hidden, in section 1.
             symbols += Self.words((name, 4), (1 << 4 | 1, 1), (2, 1), (1, 2), (offset, 8), (size, 8))
@@ -82,7 +82,13 @@ struct ConstantsSection {
         try file.write(Self.words((end, 8)), at: section.header + 24)
         try file.write(Self.words((end, 8)), at: segment + 8)
         try file.write(Self.words((size, 8)), at: segment + 32)
-        for (literal, offset) in zip(constants.literals, offsets) { try literal.withUnsafeBytes { try file.write($0, at: end + offset) } }
+        for (content, offset) in zip(constants.contents, offsets) {
+            var place = end + offset
+            try content.forEachPiece { piece in
+                try file.write(piece, at: place)
+                place += piece.count
+            }
+        }
         try file.truncate(to: end + size)
     }
 

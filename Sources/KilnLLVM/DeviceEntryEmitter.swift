@@ -47,7 +47,7 @@ struct DeviceEntryEmitter: StepEmitter {
             case .input(let i): return read(fields[DeviceCallField.inputs.rawValue], i, module.pointer)
             case .output(let i): return read(fields[DeviceCallField.outputs.rawValue], i, module.pointer)
             case .arena(let offset): return module.offset(fields[DeviceCallField.arena.rawValue], module.i8, by: try emitter.scalar(offset))
-            case .constant:
+            case .constant, .packed:
                 defer { constants += 1 }
                 return read(fields[DeviceCallField.constants.rawValue], constants, module.pointer)
             }

@@ -86,10 +86,15 @@ struct DevicesEmitter {
     }
 
     private func constants(_ program: Program, _ prefix: String) -> [LLVMValueRef] {
-        program.buffers.compactMap { buffer in
-            guard case .constant(let literal) = buffer.storage else { return nil }
-            let memory = sharedConstants.number(of: literal).map { sharedConstants.address($0, in: module) }
-            return module.structure([memory ?? module.constantMemory("\(prefix)_constant", literal.bytes), module.int64(literal.byteCount)])
+        program.buffers.enumerated().compactMap { number, buffer in
+            guard buffer.isConstant else { return nil }
+            if let shared = sharedConstants.number(of: number, in: program) {
+                return module.structure([sharedConstants.address(shared, in: module), module.int64(sharedConstants.contents[shared].byteCount)])
+            }
+            guard case .constant(let literal) = buffer.storage, !SharedConstants.isShared(literal) else {
+                return module.structure([LLVMConstNull(module.pointer), module.int64(0)])
+            }
+            return module.structure([module.constantMemory("\(prefix)_constant", literal.bytes), module.int64(literal.byteCount)])
         }
     }
 }

@@ -57,9 +57,11 @@ struct EntryEmitter: StepEmitter {
             case .input(let i): read(fields[CallField.inputs.rawValue], i, module.pointer)
             case .output(let i): read(fields[CallField.outputs.rawValue], i, module.pointer)
             case .arena(let offset): module.offset(arena, module.i8, by: try emitter.scalar(offset))
-            case .constant(let literal):
-                if let shared = build.constants.number(of: literal) { read(module.externalData(build.constants.table), shared, module.pointer) }
-                else { module.constantMemory("\(program.name)_c\(number)", literal.bytes) }
+            case .constant, .packed:
+                if let shared = build.constants.number(of: number, in: program) { read(module.externalData(build.constants.table), shared, module.pointer) }
+                else if case .constant(let literal) = buffer.storage, !SharedConstants.isShared(literal) {
+                    module.constantMemory("\(program.name)_c\(number)", literal.bytes)
+                } else { LLVMConstNull(module.pointer) }
             }
         }
         let streams = program.kernels.contains { $0.phases.contains { $0.streams(in: program) } }

@@ -11,7 +11,7 @@ public final class JITCode: @unchecked Sendable {
     public let infoPointer: UnsafeRawPointer
 
     /// What the code reads where it lies.
-    private let constants: SharedConstants
+    private let constants: PlacedConstants
 
     /// Links the objects into memory. Functions of libm and libc are this process's.
     /// - Parameter functions: what the code calls beside, such as the emulator's functions.
@@ -21,11 +21,11 @@ public final class JITCode: @unchecked Sendable {
         var created: LLVMOrcLLJITRef?
         if let error = LLVMOrcCreateLLJIT(&created, nil) { throw InternalError("jit", error.takeMessage()) }
         guard let created else { throw InternalError("jit", "no JIT") }
-        constants = code.constants
+        constants = PlacedConstants(code.constants)
         do {
             let callable = LLVMJITSymbolGenericFlags(LLVMJITSymbolGenericFlagsExported.rawValue | LLVMJITSymbolGenericFlagsCallable.rawValue)
             try Self.define(functions, flags: callable, in: created)
-            try Self.define(code.constants.addresses, flags: LLVMJITSymbolGenericFlagsExported, in: created)
+            try Self.define(constants.addresses, flags: LLVMJITSymbolGenericFlagsExported, in: created)
             infoPointer = try Self.load(code, into: created)
         } catch {
             Self.dispose(created)

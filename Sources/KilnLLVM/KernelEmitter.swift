@@ -183,7 +183,7 @@ extension Buffer {
     var deviceAlignment: Int {
         switch storage {
         case .input, .output: 16
-        case .arena, .constant: 64
+        case .arena, .constant, .packed: 64
         }
     }
 }

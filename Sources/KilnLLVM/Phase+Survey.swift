@@ -46,6 +46,30 @@ extension Phase {
     var weight: Int { body.reduce(0) { $0 + $1.weight } }
 }
 
+extension Program {
+    /// The buffers that kernels and steps read or write.
+    var buffersUsed: Set<Int> {
+        var used: Set<Int> = []
+        for phase in kernels.flatMap(\.phases) { used.formUnion(phase.buffersUsed.union(phase.maps.map(\.buffer))) }
+        func visit(_ steps: [Step]) {
+            for step in steps {
+                switch step {
+                case .launch, .check: continue
+                case .copy(let source, let target): used.formUnion([source, target])
+                case .branch(let condition, let then, let otherwise):
+                    used.insert(condition)
+                    visit(then + otherwise)
+                case .loop(let test, let condition, let body):
+                    used.insert(condition)
+                    visit(test + body)
+                }
+            }
+        }
+        visit(steps)
+        return used
+    }
+}
+
 extension Statement {
     /// The statements directly inside.
     var children: [Statement] {

@@ -21,7 +21,7 @@ public enum SharedObject {
             return [UInt8](data)
         }
         let host = target.gpu == nil ? target : HostTarget.detect()
-        let constants = code.constants.literals.isEmpty ? nil : ConstantsSection(code.constants)
+        let constants = code.constants.contents.isEmpty ? nil : ConstantsSection(code.constants)
         let objects = code.objects + [try ExportsEmitter.object(program, target: host)] + runtime + (constants.map { [$0.object] } ?? [])
         let file = URL(fileURLWithPath: path)
         let folder = FileManager.default.temporaryDirectory.appending(path: "kiln-link-\(UUID().uuidString)")

@@ -155,7 +155,7 @@ extension Buffer {
     var isOwnMemory: Bool {
         switch storage {
         case .input, .output: false
-        case .arena, .constant: true
+        case .arena, .constant, .packed: true
         }
     }
 
@@ -163,7 +163,7 @@ extension Buffer {
     fileprivate func alignment(_ variant: TaskVariant) -> Int {
         switch storage {
         case .constant(let literal) where SharedConstants.isShared(literal): 1
-        case .arena, .constant: 64
+        case .arena, .constant, .packed: 64
         case .input, .output: variant == .aligned ? 64 : type.dtype.byteCount
         }
     }

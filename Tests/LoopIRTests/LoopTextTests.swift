@@ -12,6 +12,7 @@ let example = """
       arena @t: f32[n, 4096] at 64*n
       arena @more: bool[] at 0
       constant @c: f32[3] = f32[3] [1.0, -0.0, nan]
+      packed @p: f32[4] = @c from 2 outer [] across [3, -1] by 2 depth [1, 7]
       kernel @k at "main.swift":12 {
         parallel d0 < n work 4096*n {
           local $0: f32[16]
@@ -80,11 +81,11 @@ let example = """
     }
 
     static let errors: [(String, String, String)] = [
-        ("launch @k\n", "launch @q\n", "p:41:12: there is no kernel `q`"),
-        ("%1 = multiply f32", "%1 = multiplied f32", "p:14:16: expected an instruction, found `multiplied`"),
+        ("launch @k\n", "launch @q\n", "p:42:12: there is no kernel `q`"),
+        ("%1 = multiply f32", "%1 = multiplied f32", "p:15:16: expected an instruction, found `multiplied`"),
         ("@x#1: f32", "@x: f32", "p:3:12: there is a `x` already; name this one `x#1`"),
-        ("for d1", "for x1", "p:11:11: expected an index variable, such as `d0`, found `x1`"),
-        ("d0 >= 0", "d0 >= 1", "p:29:49: expected `0`, found `1`"),
+        ("for d1", "for x1", "p:12:11: expected an index variable, such as `d0`, found `x1`"),
+        ("d0 >= 0", "d0 >= 1", "p:30:49: expected `0`, found `1`"),
     ]
 
     @Test(arguments: errors.indices) func saysWhatIsWrong(number: Int) throws {

@@ -17,6 +17,7 @@ extension Program {
 ///
 ///     program @name(symbol, …) arena bytes workspace bytes {
 ///       input 0 @x: type   output 0 @y: type   arena @t: type at offset   constant @c: type = literal
+///       packed @p: type = @c from offset outer [size, stride, …] across [size, stride, …] by tile depth [size, stride, …]
 ///       kernel @k at "file":12 { parallel d0 < units work operations team d1 of 128 resident 1 { statement … } … }
 ///       run { launch @k   copy @x to @y   check condition else "message"   if @c { … } else { … }   test { … } while @c { … } }
 ///     }
@@ -71,9 +72,35 @@ struct ProgramParser {
             declared = try declaration(number)
             try text.expect("=")
             storage = .constant(try text.literal())
+        } else if try text.take("packed") {
+            declared = try declaration(number)
+            try text.expect("=")
+            storage = .packed(try packing())
         } else { return false }
         program.buffers.append(Buffer(declared.name, declared.type, storage))
         return true
+    }
+
+    private mutating func packing() throws -> Packing {
+        let source = try knownName("buffer", in: buffers)
+        try text.expect("from")
+        let offset = try text.integer()
+        try text.expect("outer")
+        let outer = try axes()
+        try text.expect("across")
+        let across = try axes()
+        try text.expect("by")
+        let tile = try text.integer()
+        try text.expect("depth")
+        return Packing(source: source, offset: offset, outer: outer, across: across, tile: tile, depth: try axes())
+    }
+
+    /// Sizes and strides in turn.
+    private mutating func axes() throws -> [Packing.Axis] {
+        let start = text.token
+        let list = try text.integerList()
+        guard list.count % 2 == 0 else { throw text.error("each axis has a size and a stride", at: start) }
+        return stride(from: 0, to: list.count, by: 2).map { Packing.Axis(size: list[$0], stride: list[$0 + 1]) }
     }
 
     private mutating func declaration(_ number: Int) throws -> (name: String, type: TensorType) {

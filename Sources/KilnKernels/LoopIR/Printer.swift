@@ -38,6 +38,9 @@ package struct ProgramPrinter {
         return names.enumerated().map { "@\($1.asName)" + (taken.insert($1).inserted ? "" : "#\($0)") }
     }
 
+    /// Sizes and strides in turn.
+    private static func text(_ axes: [Packing.Axis]) -> String { "[\(axes.map { "\($0.size), \($0.stride)" }.joined(separator: ", "))]" }
+
     func buffer(_ number: Int) -> String { bufferNames.indices.contains(number) ? bufferNames[number] : "@?\(number)" }
     private func kernel(_ number: Int) -> String { kernelNames.indices.contains(number) ? kernelNames[number] : "@?\(number)" }
     private mutating func line(_ indent: Int, _ text: String) { lines.append(String(repeating: "  ", count: indent) + text) }
@@ -52,6 +55,9 @@ package struct ProgramPrinter {
             case .output(let position): line(1, "output \(position) \(declaration)")
             case .arena(let offset): line(1, "arena \(declaration) at \(offset)")
             case .constant(let literal): line(1, "constant \(declaration) = \(literal)")
+            case .packed(let packing):
+                line(1, "packed \(declaration) = \(self.buffer(packing.source)) from \(packing.offset) outer \(Self.text(packing.outer)) "
+                    + "across \(Self.text(packing.across)) by \(packing.tile) depth \(Self.text(packing.depth))")
             }
         }
         for (number, kernel) in program.kernels.enumerated() { print(kernel, name: kernelNames[number], indent: 1) }

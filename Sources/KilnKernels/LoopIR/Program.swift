@@ -38,6 +38,8 @@ public struct Buffer: Hashable, Sendable {
         /// Part of the arena, from a byte offset that the memory plan gives (a multiple of 64).
         case arena(offset: Dim)
         case constant(Literal)
+        /// A constant's elements in another order; laid out when the code is loaded or linked.
+        case packed(Packing)
     }
     public var name: String
     public var type: TensorType

@@ -33,6 +33,14 @@ extension Program {
                 guard literal.dtype == buffer.type.dtype, buffer.type.elementCount.constant == literal.count else {
                     throw fault("\(what) is \(buffer.type), but its constant is \(literal.type)")
                 }
+            case .packed(let packing):
+                guard buffers.indices.contains(packing.source), case .constant(let literal) = buffers[packing.source].storage else {
+                    throw fault("\(what) is packed of what is no constant")
+                }
+                if let problem = packing.problem(in: literal.count) { throw fault("\(what) \(problem)") }
+                guard buffer.type == TensorType(literal.dtype, [.constant(packing.elementCount)]) else {
+                    throw fault("\(what) is \(buffer.type), but is packed as \(literal.dtype)[\(packing.elementCount)]")
+                }
             }
         }
     }
@@ -70,7 +78,7 @@ extension Buffer {
     var isWritable: Bool {
         switch storage {
         case .output, .arena: true
-        case .input, .constant: false
+        case .input, .constant, .packed: false
         }
     }
 }

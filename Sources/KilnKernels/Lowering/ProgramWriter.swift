@@ -63,6 +63,13 @@ package final class ProgramWriter {
         return number
     }
 
+    /// A buffer with a constant's elements in another order, the same for equal packings; nil where the packing is none.
+    func packed(_ name: String, _ packing: Packing) -> Int? {
+        guard case .constant(let literal) = program.buffers[packing.source].storage, packing.problem(in: literal.count) == nil else { return nil }
+        if let known = program.buffers.firstIndex(where: { $0.storage == .packed(packing) }) { return known }
+        return addBuffer("\(program.buffers[packing.source].name).\(name)", TensorType(literal.dtype, [.constant(packing.elementCount)]), .packed(packing))
+    }
+
     private func use(_ buffer: Int) {
         guard case .arena = program.buffers[buffer].storage else { return }
         let range = lifetimes[buffer] ?? currentStep...currentStep

@@ -14,13 +14,18 @@ extension GroupLowering {
         let range = fullDepth(plan)
         let rowsOuter = plan.size(plan.rowsOuter)
         let rowPanel = plan.depth * .constant(plan.tileRows)
+        if let rows = constantRows(plan) { return try columnsPacked(plan, rows, range) }
         let packedRows = temporary("rows", plan.accumulator, [rowsOuter * plan.rowPanels * rowPanel])
         try phase(units: rowsOuter * plan.rowPanels, work: rowsOuter * plan.rowPanels * rowPanel * 4) { unit in
             let place = unflatten(unit, [rowsOuter, plan.rowPanels])
             setVariables(plan.rowsOuter, packVariables, flat: place[0], plan)
             try packRows(plan, panel: place[1], range: range, to: packedRows.memory, base: writer.bind(unit * rowPanel))
         }
-        if isExpanding(plan) { try columnsInBlocks(plan, packedRows.memory, range) } else { try columnsOnce(plan, packedRows.memory, range) }
+        try columnsPacked(plan, packedRows.memory, range)
+    }
+
+    private func columnsPacked(_ plan: ContractionPlan, _ rows: Memory, _ range: DepthRange) throws {
+        if isExpanding(plan) { try columnsInBlocks(plan, rows, range) } else { try tiles(plan, rows, try columnsOnce(plan, range)) }
     }
 
     /// Whether packing the columns writes more elements than there are.
@@ -38,7 +43,8 @@ extension GroupLowering {
         return elementsBehindViews(region.operations[position].operands[map.pieces[0].operand])
     }
 
-    private func columnsOnce(_ plan: ContractionPlan, _ rows: Memory, _ range: DepthRange) throws {
+    private func columnsOnce(_ plan: ContractionPlan, _ range: DepthRange) throws -> Memory {
+        if let columns = constantColumns(plan) { return columns }
         let outer = plan.size(plan.columnsOuter)
         let panel = plan.depth * .constant(plan.tileColumns)
         let packed = temporary("columns", plan.accumulator, [outer * plan.columnPanels * panel]).memory
@@ -47,6 +53,12 @@ extension GroupLowering {
             setVariables(plan.columnsOuter, packVariables, flat: place[0], plan)
             try packColumns(plan, first: place[1], count: 1, range: range, to: packed, base: writer.bind(unit * panel))
         }
+        return packed
+    }
+
+    /// A grid of blocks of tiles, over packed rows and columns.
+    private func tiles(_ plan: ContractionPlan, _ rows: Memory, _ columns: Memory) throws {
+        let panel = plan.depth * .constant(plan.tileColumns)
         let rowBlocks = plan.rowPanels.dividedUp(by: .constant(Self.blockRowPanels))
         let columnBlocks = plan.columnPanels.dividedUp(by: .constant(Self.blockColumnPanels))
         let frame = epilogueFrame(plan)
@@ -58,7 +70,7 @@ extension GroupLowering {
                 try blockLoop(place[2], Self.blockRowPanels, plan.rowPanels) { row in
                     let rowBase = writer.bind((bases.rows * plan.rowPanels + row) * plan.depth * .constant(plan.tileRows))
                     let columnBase = writer.bind((bases.columns * plan.columnPanels + column) * panel)
-                    self.tile(plan, rows: (rows, rowBase), columns: (packed, columnBase), depth: plan.depth, into: tile)
+                    self.tile(plan, rows: (rows, rowBase), columns: (columns, columnBase), depth: plan.depth, into: tile)
                     try storeTile(plan, tile, rowPanel: row, columnPanel: column, frame)
                 }
             }
@@ -125,12 +137,13 @@ extension GroupLowering {
         let sums = temporary("parts", plan.accumulator, [.constant(Self.parts), outer, results])
         let frame = epilogueFrame(plan)
         let tileSize = Dim.constant(plan.tileRows * plan.tileColumns)
+        let (constantRows, constantColumns) = (constantRows(plan), constantColumns(plan))
         try phase(units: outer * .constant(Self.parts), work: plan.work) { unit in
             let place = unflatten(unit, [outer, .constant(Self.parts)])
-            _ = outerBases(plan, frame, place[0])
+            let bases = outerBases(plan, frame, place[0])
             let depth = step * inner
-            let packedRows = scratch(plan.accumulator, plan.rowPanels * depth * .constant(plan.tileRows))
-            let packedColumns = scratch(plan.accumulator, plan.columnPanels * depth * .constant(plan.tileColumns))
+            let packedRows = constantRows ?? scratch(plan.accumulator, plan.rowPanels * depth * .constant(plan.tileRows))
+            let packedColumns = constantColumns ?? scratch(plan.accumulator, plan.columnPanels * depth * .constant(plan.tileColumns))
             let tile = writer.local(plan.accumulator, tileSize)
             let base = writer.bind((place[1] * outer + place[0]) * results)
             writer.loop(to: results / .constant(plan.lanes)) { v in
@@ -143,14 +156,20 @@ extension GroupLowering {
                 let count = writer.bind(Dim.minimum(end - start, step))
                 let range = DepthRange(start: start, count: count, depth: depth)
                 let used = writer.bind(count * inner)
-                try writer.loop(to: plan.rowPanels) { panel in
-                    try packRows(plan, panel: panel, range: range, to: packedRows, base: writer.bind(panel * depth * .constant(plan.tileRows)))
+                if constantRows == nil {
+                    try writer.loop(to: plan.rowPanels) { panel in
+                        try packRows(plan, panel: panel, range: range, to: packedRows, base: writer.bind(panel * depth * .constant(plan.tileRows)))
+                    }
                 }
-                try packColumns(plan, first: 0, count: plan.columnPanels, range: range, to: packedColumns, base: 0)
+                if constantColumns == nil { try packColumns(plan, first: 0, count: plan.columnPanels, range: range, to: packedColumns, base: 0) }
+                // A constant's panels hold all of the depth, of which this part is in the midst.
+                let skipped = writer.bind(start * inner)
                 writer.loop(to: plan.columnPanels) { column in
+                    let columnBase = constantColumns == nil ? column * depth : (bases.columns * plan.columnPanels + column) * plan.depth + skipped
                     writer.loop(to: plan.rowPanels) { row in
-                        self.tile(plan, rows: (packedRows, writer.bind(row * depth * .constant(plan.tileRows))),
-                                  columns: (packedColumns, writer.bind(column * depth * .constant(plan.tileColumns))), depth: used, into: tile)
+                        let rowBase = constantRows == nil ? row * depth : (bases.rows * plan.rowPanels + row) * plan.depth + skipped
+                        self.tile(plan, rows: (packedRows, writer.bind(rowBase * .constant(plan.tileRows))),
+                                  columns: (packedColumns, writer.bind(columnBase * .constant(plan.tileColumns))), depth: used, into: tile)
                         addTile(plan, tile, to: sums.memory, at: writer.bind(base + (column * plan.rowPanels + row) * tileSize))
                     }
                 }
