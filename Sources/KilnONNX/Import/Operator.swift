@@ -53,6 +53,7 @@ enum Operators {
         quantization,
         quantizedContributions,
         recurrences,
+        recurrentLayers,
         reductions,
         regions,
         resizing,

@@ -120,7 +120,7 @@ struct Repetition {
             guard let count else { throw Unsupported(reason: "results are stacked, and nothing limits the rounds") }
             guard let size = node.sizesIfKnown(count)?.first else { throw node.importer.unknown(node, "the number of rounds", [count]) }
             if endsEarly { throw ChangingTypes(reason: "results are stacked until a condition fails") }
-            length = Dim.maximum(size, 0)
+            length = IndexRanges.isNonNegative(size) ? size : .maximum(size, 0)
         }
         let buffers = stacked.map { node.full(0, TensorType($0.value.dtype, [length] + $0.value.dims)) }
         let zero = node.full(0, TensorType(.i64, []))
