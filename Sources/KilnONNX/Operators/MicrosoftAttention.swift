@@ -148,7 +148,7 @@ private struct GroupedQueries {
         let (batch, tokens) = (q.dims[0], q.dims[2])
         guard let total = try node.sizes(6, "the length with the cache").first else { throw node.mistake("does not say how long its sequences are") }
         self.total = total
-        let filled = try node.tensor(5).cast(to: .i64).reshaping(to: [batch, 1]) + node.sizes([1 - tokens])
+        let filled = try node.tensor(5).cast(to: .i64).reshaping(to: [batch, 1]) + Scalar.integer(1) - node.sizes([tokens])
         // The first tokens of all have nothing before them, even where a sequence is shorter than the others.
         before = total == tokens ? node.full(0, filled.type) : (node.sizes([total]) .== node.sizes([tokens])).select(0, filled)
     }
@@ -176,15 +176,16 @@ private struct GroupedQueries {
         return [.tensor(try attention.result().mergedHeads()), .tensor(keys), .tensor(values)]
     }
 
-    /// The cache with the new tokens behind what each sequence has filled.
+    /// The cache with the new tokens behind what each sequence has filled, then zeros.
     private func filled(_ past: Value?, _ new: Value) -> Value {
         guard let past, past.dims[2] != 0, total != new.dims[2] else { return new }
         let length = Dim.maximum(past.dims[2], total), tokens = new.dims[2]
         let positions = new.iota(.i64, [1, length], axis: 1)
         let since = positions - before
-        let isNew = (since .>= 0) & (since .< node.sizes([tokens]))
-        let places = isNew.select(since + node.sizes([past.dims[2]]), positions)
+        let places = (since .< Scalar.integer(0)).select(positions, since + node.sizes([past.dims[2]]))
         let shape = [new.dims[0], new.dims[1], length, new.dims[3]]
-        return Value.concatenate([past, new], axis: 2).gather(2, places.reshaping(to: [new.dims[0], 1, length, 1]).expand(shape))
+        func spread(_ x: Value) -> Value { x.reshaping(to: [new.dims[0], 1, length, 1]).expand(shape) }
+        let found = Value.concatenate([past, new], axis: 2).gather(2, spread(places))
+        return spread(since .< node.sizes([tokens])).select(found, 0.0)
     }
 }
