@@ -26,6 +26,12 @@ public enum KnownElement: Hashable, Sendable {
         case .scalar(let scalar): .constant(Int(scalar.int64))
         }
     }
+
+    /// The same, floats that are integral included.
+    public var integral: Dim? {
+        if case .scalar(.real(let value)) = self { return Int(exactly: value).map { .constant($0) } }
+        return size
+    }
 }
 
 /// Evaluates elements of a graph under construction, by the form of the ops that make them. Not thread-safe.
@@ -301,14 +307,6 @@ public final class KnownElements {
     private static func isLess(_ a: Dim, _ b: Dim) -> Bool? {
         if IndexRanges.isNonNegative(b - a - 1) { return true }
         return IndexRanges.isNonNegative(a - b) ? false : nil
-    }
-}
-
-extension KnownElement {
-    /// The value as an expression over symbols, floats that are integral included.
-    fileprivate var integral: Dim? {
-        if case .scalar(.real(let value)) = self { return Int(exactly: value).map { .constant($0) } }
-        return size
     }
 }
 

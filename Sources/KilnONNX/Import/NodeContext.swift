@@ -66,11 +66,11 @@ struct NodeContext {
 
     // MARK: Contents
 
-    /// The elements of input `number`, integers, as expressions over symbols. `what` says what they decide, such as "the new shape".
+    /// The elements of input `number`, integers or floats that are integral, as expressions over symbols. `what` says what they decide, such as "the new shape".
     func sizes(_ number: Int, _ what: String) throws -> [Dim] {
         let tensor = try stored(number)
         let elements = scope.contents.elements(of: tensor.value)
-        if let sizes = elements?.compactMap(\.size), sizes.count == elements?.count { return sizes }
+        if let sizes = elements?.compactMap(\.integral), sizes.count == elements?.count { return sizes }
         throw importer.unknown(self, what, [tensor.value])
     }
 
@@ -100,7 +100,7 @@ struct NodeContext {
     /// The integers of a value of this graph as expressions over symbols, where they are known.
     func sizesIfKnown(_ value: Value) -> [Dim]? {
         let elements = scope.contents.elements(of: value)
-        guard let sizes = elements?.compactMap(\.size), sizes.count == elements?.count else { return nil }
+        guard let sizes = elements?.compactMap(\.integral), sizes.count == elements?.count else { return nil }
         return sizes
     }
 

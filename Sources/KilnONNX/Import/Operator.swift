@@ -40,10 +40,11 @@ enum Operators {
         arithmetic,
         attention,
         casts,
+        constants,
         control,
         convolutions,
-        elementwise,
         grids,
+        indexing,
         logic,
         losses,
         microsoftAttention,
@@ -59,6 +60,8 @@ enum Operators {
         resizing,
         sequenceModels,
         sequences,
+        shapes,
+        slicing,
     ].flatMap { $0 }
 
     private static let byName = Dictionary(all.map { (Key(name: $0.name, domain: $0.domain.rawValue), $0) }, uniquingKeysWith: { first, _ in first })

@@ -1,0 +1,82 @@
+// Operators that read or write elements at positions which other tensors name.
+
+import KilnIR
+import KilnOps
+
+extension Operators {
+    static let indexing: [Operator] = [
+        Operator("Gather", moving: { node, x in
+            let axis = try node.axis(node.integer("axis", 0), rank: x.rank), indices = try node.tensor(1)
+            // One known position is a view.
+            guard indices.type.elementCount == 1, let place = node.sizesIfKnown(indices)?.first, let isNegative = SizeFacts.isNegative(place) else {
+                return x.take(indices, axis: axis)
+            }
+            return x.narrow(axis, start: isNegative ? place + x.dims[axis] : place, length: 1)
+                .reshaping(to: Array(x.dims[..<axis]) + indices.dims + Array(x.dims[(axis + 1)...]))
+        }),
+        Operator("GatherElements", moving: { node, x in x.gather(try node.axis(node.integer("axis", 0), rank: x.rank), try node.tensor(1)) }),
+        Operator("GatherND", moving: { node, x in
+            let indices = try node.tensor(1), batch = node.integer("batch_dims", 0)
+            guard indices.rank > batch, let depth = indices.dims[indices.rank - 1].constant, batch + depth <= x.rank else {
+                throw node.mistake("takes \(indices.type) as positions in \(x.type) of \(batch) batch axes")
+            }
+            let rows = node.rows(indices, of: Array(x.dims[..<(batch + depth)]), batch: batch)
+            let rest = Array(x.dims[(batch + depth)...])
+            return x.reshaping(to: [x.dims[..<(batch + depth)].reduce(1, *)] + rest).take(rows, axis: 0)
+        }),
+        Operator("Scatter", moving: { node, x in
+            x.scatter(try node.axis(node.integer("axis", 0), rank: x.rank), try node.tensor(1), try node.stored(2).value)
+        }),
+        Operator("ScatterElements", moving: { node, x in
+            x.scatter(try node.axis(node.integer("axis", 0), rank: x.rank), try node.tensor(1), try node.stored(2).value, try node.scatterKind())
+        }),
+        Operator("ScatterND", moving: { node, x in
+            let indices = try node.tensor(1), updates = try node.stored(2).value
+            guard let depth = indices.dims.last?.constant, depth <= x.rank else { throw node.mistake("takes \(indices.type) as positions in \(x.type)") }
+            let rows = node.rows(indices, of: Array(x.dims[..<depth]), batch: 0), rest = Array(x.dims[depth...]), count = rows.type.elementCount
+            return x.reshaping(to: [x.dims[..<depth].reduce(1, *)] + rest)
+                .put(rows.reshaping(to: [count]), updates.reshaping(to: [count] + rest), axis: 0, try node.scatterKind())
+                .reshaping(to: x.dims)
+        }),
+        Operator("TensorScatter", moving: { node, x in
+            let updates = try node.stored(1).value, axis = try node.axis(node.integer("axis", -2), rank: x.rank)
+            var places = updates.iota(.i64, updates.dims, axis: axis)
+            if node.has(2) { places = places + (try node.tensor(2).cast(to: .i64)).broadcasting(to: updates.dims, axes: [0]) }
+            if node.text("mode", "linear") == "circular" {
+                places = NodeContext.modulo(places, node.sizes([x.dims[axis]]).broadcasting(to: places.dims, axes: [x.rank - 1]))
+            }
+            return x.scatter(axis, places, updates)
+        }),
+    ]
+}
+
+extension NodeContext {
+    /// Positions whose last axis names one index for each of some axes, as row numbers of those axes merged into one. The first `batch`
+    /// axes of `shape` are not named: there a position stands for its own row.
+    fileprivate func rows(_ indices: Value, of shape: Shape, batch: Int) -> Value {
+        let places = Array(indices.dims.dropLast()), wide = indices.cast(to: .i64)
+        func spread(_ size: Dim) -> Value { sizes([size]).reshaping(to: []).broadcasting(to: places, axes: []) }
+        var row = full(0, TensorType(.i64, places))
+        for (axis, size) in shape.enumerated() {
+            if axis < batch {
+                row = row * spread(size) + row.iota(.i64, places, axis: axis)
+                continue
+            }
+            let index = wide.select(axis: -1, index: axis - batch)
+            row = row * spread(size) + (index .< 0).select(index + spread(size), index)
+        }
+        return row
+    }
+
+    /// How updates are combined with what is there.
+    fileprivate func scatterKind() throws -> ScatterKind {
+        switch text("reduction", "none") {
+        case "none": return .set
+        case "add": return .add
+        case "mul": return .multiply
+        case "max": return .maximum
+        case "min": return .minimum
+        case let other: throw Unsupported(reason: "there is no reduction '\(other)'")
+        }
+    }
+}
