@@ -45,7 +45,8 @@ kiln_status kiln_check_table(const kiln_program_info *program) {
   bool fits = program->symbol_count >= 0 && program->input_count >= 0 && program->output_count >= 0 &&
               (program->inputs != NULL || program->input_count == 0) &&
               (program->outputs != NULL || program->output_count == 0) && program->device_count >= 0 &&
-              (program->devices != NULL || program->device_count == 0) &&
+              (program->devices != NULL || program->device_count == 0) && program->measured_count >= 0 &&
+              program->measured_count <= program->symbol_count && (program->bounds != NULL || program->measured_count == 0) &&
               ((program->entry != NULL && program->arena_size != NULL) || program->device_count > 0);
   if (!fits) return kiln_fail(KILN_MALFORMED_PROGRAM, "the table of program '%s' is incomplete", program_name(program));
   return KILN_OK;
@@ -151,6 +152,20 @@ static void bind_symbols(const kiln_tensor_info *info, const kiln_tensor *tensor
   }
 }
 
+/// Gives each symbol that a call measures the most that it can be.
+static kiln_status bind_measured(const kiln_program_info *program, int64_t *symbols) {
+  int64_t given = program->symbol_count - program->measured_count;
+  for (int64_t k = given; k < program->symbol_count; k++) {
+    const kiln_dim *bound = &program->bounds[k - given];
+    const char *why = "less than 0";
+    if (!kiln_dim_evaluate(bound, symbols, given, &symbols[k], &why) || symbols[k] < 0)
+      return kiln_fail(KILN_EVALUATION_FAILED, "symbol '%s' of program '%s' has no bound: %s is %s",
+                       program->symbols != NULL && program->symbols[k] != NULL ? program->symbols[k] : "?", program_name(program),
+                       bound->text != NULL ? bound->text : "?", why);
+  }
+  return KILN_OK;
+}
+
 kiln_status kiln_bind(const kiln_program_info *program, const kiln_tensor *inputs, int64_t input_count, int64_t *symbols) {
   kiln_status status = kiln_check_table(program);
   if (status == KILN_OK) status = check_count(program, "input", program->input_count, inputs, input_count);
@@ -165,7 +180,7 @@ kiln_status kiln_bind(const kiln_program_info *program, const kiln_tensor *input
     if (status != KILN_OK) return status;
     bind_symbols(at.info, &inputs[i], program->symbol_count, symbols);
   }
-  for (int64_t k = 0; k < program->symbol_count; k++)
+  for (int64_t k = 0; k < program->symbol_count - program->measured_count; k++)
     if (symbols[k] == UNBOUND)
       return kiln_fail(KILN_UNBOUND_SYMBOL, "symbol '%s' of program '%s' is nowhere a whole dimension of an input",
                        program->symbols != NULL && program->symbols[k] != NULL ? program->symbols[k] : "?",
@@ -175,7 +190,7 @@ kiln_status kiln_bind(const kiln_program_info *program, const kiln_tensor *input
     status = check_sizes(&at, &inputs[i], symbols);
     if (status != KILN_OK) return status;
   }
-  return KILN_OK;
+  return bind_measured(program, symbols);
 }
 
 kiln_status kiln_check_outputs(const kiln_program_info *program, const int64_t *symbols, const kiln_tensor *outputs,

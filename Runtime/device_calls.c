@@ -76,7 +76,7 @@ static kiln_status acquire_arena(kiln_device *device, int64_t bytes, void **aren
 
 /// Runs a program on a device that is held.
 static kiln_status call_held(kiln_device *device, kiln_loaded *loaded, void *const *inputs, void *const *outputs,
-                             const int64_t *symbols) {
+                             int64_t *symbols) {
   int64_t bytes = loaded->code->arena_size(symbols);
   if (bytes < 0)
     return kiln_fail(KILN_OUT_OF_MEMORY, "program '%s' needs more scratch memory than can be addressed",
@@ -102,7 +102,7 @@ static kiln_status enter_with(kiln_device *device, const kiln_program_info *prog
 }
 
 kiln_status kiln_device_invoke(kiln_device *device, const kiln_program_info *program, void *const *inputs, void *const *outputs,
-                               const int64_t *symbols) {
+                               int64_t *symbols) {
   kiln_loaded *loaded;
   kiln_status status = enter_with(device, program, &loaded);
   if (status != KILN_OK) return status;
@@ -125,7 +125,7 @@ static kiln_status set_mark(kiln_device *device, mark *at) {
 }
 
 kiln_status kiln_device_time(kiln_device *device, const kiln_program_info *program, void *const *inputs, void *const *outputs,
-                             const int64_t *symbols, int64_t warmup, int64_t calls, double *milliseconds_out) {
+                             int64_t *symbols, int64_t warmup, int64_t calls, double *milliseconds_out) {
   if (milliseconds_out == NULL) return kiln_fail(KILN_NULL_ARGUMENT, "the place for the time is null");
   if (warmup < 0 || calls < 1)
     return kiln_fail(KILN_OUT_OF_RANGE, "%" PRId64 " calls after %" PRId64 " can't be timed", calls, warmup);

@@ -75,16 +75,31 @@ static kiln_status place_tensors(kiln_device *device, const kiln_tensor *tensors
   return status;
 }
 
+/// Bytes of an output as the symbols give them, where the caller's tensor has room for more.
+static kiln_status measured_bytes(const kiln_program_info *program, const int64_t *symbols, int64_t index, int64_t *bytes_out) {
+  const kiln_tensor_info *info = &program->outputs[index];
+  int64_t few[16], *shape = info->rank <= 16 ? few : malloc((size_t)info->rank * sizeof *shape);
+  if (shape == NULL) return kiln_fail(KILN_OUT_OF_MEMORY, "there is no memory for a shape of %d sizes", (int)info->rank);
+  kiln_status status = kiln_output_shape_for_symbols(program, symbols, index, shape);
+  kiln_tensor tensor = {NULL, info->dtype, info->rank, shape};
+  if (status == KILN_OK) *bytes_out = bytes_of(&tensor);
+  if (shape != few) free(shape);
+  return status;
+}
+
 kiln_status kiln_device_run(kiln_device *device, const kiln_program_info *program, const kiln_tensor *inputs,
-                            const kiln_tensor *outputs, const int64_t *symbols) {
+                            const kiln_tensor *outputs, int64_t *symbols) {
   int64_t input_count = program->input_count, output_count = program->output_count, count = input_count + output_count;
   void **memory = calloc((size_t)count + 1, sizeof *memory);
   if (memory == NULL) return kiln_fail(KILN_OUT_OF_MEMORY, "there is no memory for a call with %lld tensors", (long long)count);
   kiln_status status = place_tensors(device, inputs, input_count, true, memory);
   if (status == KILN_OK) status = place_tensors(device, outputs, output_count, false, memory + input_count);
   if (status == KILN_OK) status = kiln_device_invoke(device, program, memory, memory + input_count, symbols);
-  for (int64_t i = 0; i < output_count && status == KILN_OK; i++)
-    status = kiln_device_read(device, outputs[i].data, memory[input_count + i], bytes_of(&outputs[i]));
+  for (int64_t i = 0; i < output_count && status == KILN_OK; i++) {
+    int64_t bytes = bytes_of(&outputs[i]);
+    if (program->measured_count > 0) status = measured_bytes(program, symbols, i, &bytes);
+    if (status == KILN_OK) status = kiln_device_read(device, outputs[i].data, memory[input_count + i], bytes);
+  }
   if (status == KILN_OK && output_count == 0) status = kiln_device_wait(device);
   for (int64_t i = 0; i < count; i++) kiln_device_free(device, memory[i]);
   free(memory);

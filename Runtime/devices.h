@@ -74,6 +74,6 @@ kiln_status kiln_place_of(const kiln_program_info *program, kiln_device **device
 
 /// Runs a program on checked arguments that are on the host.
 kiln_status kiln_device_run(kiln_device *device, const kiln_program_info *program, const kiln_tensor *inputs,
-                            const kiln_tensor *outputs, const int64_t *symbols);
+                            const kiln_tensor *outputs, int64_t *symbols);
 
 #endif

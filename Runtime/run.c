@@ -15,7 +15,7 @@ kiln_status kiln_entry_status(const kiln_program_info *program, int32_t result) 
 }
 
 /// Runs the entry with threads and scratch memory.
-static kiln_status enter(const kiln_program_info *program, void *const *inputs, void *const *outputs, const int64_t *symbols) {
+static kiln_status enter(const kiln_program_info *program, void *const *inputs, void *const *outputs, int64_t *symbols) {
   if (program->entry == NULL || program->arena_size == NULL)
     return kiln_fail(KILN_NO_DEVICE, "program '%s' was compiled for GPUs alone and can't run on the CPU", text_or(program->name, "?"));
   kiln_session session;
@@ -33,7 +33,7 @@ static kiln_status enter(const kiln_program_info *program, void *const *inputs, 
   return kiln_entry_status(program, failed);
 }
 
-kiln_status kiln_invoke(const kiln_program_info *program, void *const *inputs, void *const *outputs, const int64_t *symbols) {
+kiln_status kiln_invoke(const kiln_program_info *program, void *const *inputs, void *const *outputs, int64_t *symbols) {
   kiln_status status = kiln_check(program);
   return status == KILN_OK ? enter(program, inputs, outputs, symbols) : status;
 }
@@ -120,6 +120,11 @@ static kiln_status run_checked(const kiln_program_info *program, const kiln_tens
 
 kiln_status kiln_run(const kiln_program_info *program, const kiln_tensor *inputs, int64_t input_count,
                      const kiln_tensor *outputs, int64_t output_count) {
+  return kiln_run_measured(program, inputs, input_count, outputs, output_count, NULL);
+}
+
+kiln_status kiln_run_measured(const kiln_program_info *program, const kiln_tensor *inputs, int64_t input_count,
+                              const kiln_tensor *outputs, int64_t output_count, int64_t *symbols_out) {
   kiln_status status = kiln_check_table(program);
   if (status != KILN_OK) return status;
   size_t tensors = (size_t)program->input_count + (size_t)program->output_count;
@@ -133,6 +138,7 @@ kiln_status kiln_run(const kiln_program_info *program, const kiln_tensor *inputs
   into.inputs = (void **)(into.symbols + program->symbol_count);
   into.outputs = into.inputs + program->input_count;
   status = run_checked(program, inputs, input_count, outputs, output_count, &into);
+  for (int64_t k = 0; k < program->symbol_count && status == KILN_OK && symbols_out != NULL; k++) symbols_out[k] = into.symbols[k];
   if (memory != few) free(memory);
   return status;
 }

@@ -65,10 +65,18 @@ const char *kiln_last_error(void);
 kiln_status kiln_run(const kiln_program_info *program, const kiln_tensor *inputs, int64_t input_count,
                      const kiln_tensor *outputs, int64_t output_count);
 
-/// Checks the inputs' types (not their data, which may be null) and writes the value of every symbol.
+/// The same, and writes the value of every symbol. Where the sizes of outputs depend on the inputs' elements, their tensors have room
+/// for the most that there can be (kiln_output_shape), and the program fills the beginning, densely: the shape that is there
+/// is kiln_output_shape_for_symbols of these values.
+kiln_status kiln_run_measured(const kiln_program_info *program, const kiln_tensor *inputs, int64_t input_count,
+                              const kiln_tensor *outputs, int64_t output_count, int64_t *symbols_out);
+
+/// Checks the inputs' types (not their data, which may be null) and writes the value of every symbol; of one that a call measures,
+/// the most that it can be.
 kiln_status kiln_bind(const kiln_program_info *program, const kiln_tensor *inputs, int64_t input_count, int64_t *symbols_out);
 
-/// Checks the inputs' types (not their data) and writes the sizes of output `index`, `kiln_output_rank` of them.
+/// Checks the inputs' types (not their data) and writes the sizes of output `index`, `kiln_output_rank` of them; where these depend
+/// on the inputs' elements, the most that they can be.
 kiln_status kiln_output_shape(const kiln_program_info *program, const kiln_tensor *inputs, int64_t input_count,
                               int64_t index, int64_t *shape_out);
 
@@ -77,8 +85,8 @@ kiln_status kiln_output_shape_for_symbols(const kiln_program_info *program, cons
                                           int64_t *shape_out);
 
 /// Runs the program on arguments that the caller vouches for: only a null or incompatible program, a memory shortage and the
-/// program's own run-time checks are reported. For a caller that compiled the program itself.
-kiln_status kiln_invoke(const kiln_program_info *program, void *const *inputs, void *const *outputs, const int64_t *symbols);
+/// program's own run-time checks are reported. For a caller that compiled the program itself. Writes the symbols that it measures.
+kiln_status kiln_invoke(const kiln_program_info *program, void *const *inputs, void *const *outputs, int64_t *symbols);
 
 // Describing -------------------------------------------------------------------------------------------------------------
 // A null or incompatible program, or an index out of range, gives null or -1.
@@ -184,13 +192,14 @@ kiln_buffer_statistics kiln_device_stats(kiln_device *device);
 /// after each kernel, so that an error names the one that made it.
 kiln_status kiln_device_wait(kiln_device *device);
 
-/// Runs the program on memory of the device, which the caller vouches for as with kiln_invoke. Returns before it is done.
+/// Runs the program on memory of the device, which the caller vouches for as with kiln_invoke. Returns before it is done,
+/// but writes the symbols that it measures.
 kiln_status kiln_device_invoke(kiln_device *device, const kiln_program_info *program, void *const *inputs, void *const *outputs,
-                               const int64_t *symbols);
+                               int64_t *symbols);
 
 /// Milliseconds that `calls` calls take on the device, by its own clock, after as many to warm up as `warmup` says.
 kiln_status kiln_device_time(kiln_device *device, const kiln_program_info *program, void *const *inputs, void *const *outputs,
-                             const int64_t *symbols, int64_t warmup, int64_t calls, double *milliseconds_out);
+                             int64_t *symbols, int64_t warmup, int64_t calls, double *milliseconds_out);
 
 /// Where kiln_run runs programs that have code for GPUs.
 typedef enum kiln_place {

@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 /// The version that a program's table carries. Any change of a layout or of a meaning below raises it.
-#define KILN_ABI_VERSION 2u
+#define KILN_ABI_VERSION 3u
 
 /// The deepest stack that a dimension's program may need.
 #define KILN_DIM_STACK 128
@@ -73,7 +73,7 @@ typedef void (*kiln_task)(void *frame, int64_t begin, int64_t end, int64_t worke
 typedef struct kiln_call {
   void *const *inputs;    ///< data of each input
   void *const *outputs;   ///< data of each output
-  const int64_t *symbols; ///< value of each symbol
+  int64_t *symbols;       ///< value of each symbol; the entry writes those that it measures
   char *arena;            ///< `arena_size(symbols, workers)` bytes, 64-byte aligned; contents undefined; null where that is 0
   void *pool;             ///< passed back to `parallel`
   /// Runs `task` over units `0..<units`, in pieces, on any number of threads, and returns when all is done; what a unit wrote
@@ -88,12 +88,12 @@ typedef struct kiln_program_info {
   uint32_t flags;       ///< 0
   const char *name;
   int64_t symbol_count;
-  const char *const *symbols; ///< names
+  const char *const *symbols; ///< names; those of measured symbols come last
   int64_t input_count;
   const kiln_tensor_info *inputs;
   int64_t output_count;
   const kiln_tensor_info *outputs;
-  /// Bytes of scratch memory for a call; negative where the size is beyond 64 bits.
+  /// Bytes of scratch memory for a call; negative where the size is beyond 64 bits. Measured symbols don't count in it.
   int64_t (*arena_size)(const int64_t *symbols, int64_t workers);
   /// Runs the program: 0, or 1 + the index into `messages` of the run-time check that failed.
   int32_t (*entry)(const kiln_call *call);
@@ -101,6 +101,8 @@ typedef struct kiln_program_info {
   const char *const *messages;
   int64_t device_count;
   const struct kiln_device_program *devices; ///< the same program for GPUs, the most demanding first; may be null
+  int64_t measured_count; ///< how many of the last symbols are sizes that a call finds out from the inputs' elements
+  const kiln_dim *bounds; ///< the most that each of these can be, over the symbols before them all; may be null where there are none
 } kiln_program_info;
 
 // GPUs -------------------------------------------------------------------------------------------------------------------
@@ -150,12 +152,13 @@ typedef struct kiln_launch {
   const kiln_tensor_map *maps;
 } kiln_launch;
 
-/// What the entry of a device program is given for one call. All memory is the device's, `symbols` aside. Launches and copies are
+/// What the entry of a device program is given for one call. All memory is the device's, `symbols` aside, of which it writes those
+/// that it measures. Launches and copies are
 /// put in order and run in that order; a function that does not give 0 ends the call, and the entry returns its result negated.
 typedef struct kiln_device_call {
   void *const *inputs;    ///< each 16-byte aligned: kernels move vectors of 16 bytes
   void *const *outputs;   ///< the same
-  const int64_t *symbols;
+  int64_t *symbols;
   char *arena;            ///< `arena_size(symbols)` bytes, 256-byte aligned
   void *const *constants; ///< the program's constants, on the device
   void *device;           ///< passed back

@@ -62,10 +62,10 @@ public final class Accelerator: @unchecked Sendable {
     /// Waits until all calls and copies are done, and throws what went wrong meanwhile.
     public func wait() throws { try RuntimeError.check(kiln_device_wait(handle)) }
 
-    /// Runs a program on memory of this device, which the caller vouches for.
+    /// Runs a program on memory of this device, which the caller vouches for. The symbols that it measures are written.
     func invoke(_ program: UnsafePointer<kiln_program_info>, _ inputs: [UnsafeMutableRawPointer?], _ outputs: [UnsafeMutableRawPointer?],
-                _ symbols: [Int64]) throws {
-        try RuntimeError.check(kiln_device_invoke(handle, program, inputs, outputs, symbols))
+                _ symbols: inout [Int64]) throws {
+        try RuntimeError.check(kiln_device_invoke(handle, program, inputs, outputs, &symbols))
         guard let emulator else { return }
         try wait()
         try throwFindings(emulator)

@@ -15,7 +15,7 @@ public final class Executable: @unchecked Sendable {
     public let name: String
     public let inputs: [Port]
     public let outputs: [Port]
-    /// The names of the symbols, in the order in which `run` takes their values.
+    /// The names of the symbols, in the order in which `run` takes their values; those that a call measures come last.
     public let symbols: [String]
     private let program: UnsafePointer<kiln_program_info>
     /// Keeps the code in memory.
@@ -54,19 +54,26 @@ public final class Executable: @unchecked Sendable {
     ///   - accelerator: where to run; nil for the host.
     /// - Returns: the outputs, in new buffers of the same place. A GPU may still be at work on them; whatever uses them waits.
     public func run(_ inputs: [DeviceBuffer], symbols values: [Int] = [], on accelerator: Accelerator? = nil) throws -> [DeviceBuffer] {
+        try runMeasured(inputs, symbols: values, on: accelerator).outputs
+    }
+
+    /// Runs the program, and gives the values of all symbols beside the outputs: those that the call measured were at their bounds before,
+    /// and the buffers have room for as much. What is in them has the shapes that `outputShapes` gives for these values.
+    public func runMeasured(_ inputs: [DeviceBuffer], symbols values: [Int] = [],
+                            on accelerator: Accelerator? = nil) throws -> (outputs: [DeviceBuffer], symbols: [Int]) {
         precondition(inputs.count == self.inputs.count && values.count == symbols.count, "a call takes what the program declares")
         let sizes = try fixedSizes ?? outputShapes(symbols: values).enumerated()
             .map { outputs[$0.offset].dtype.byteCount * $0.element.reduce(1, *) }
         let inputs = try inputs.map { try $0.on(accelerator) }
         let results = try sizes.map { try DeviceBuffer(byteCount: $0, on: accelerator) }
-        let words = values.map { Int64($0) }
+        var words = values.map { Int64($0) }
         try withExtendedLifetime((inputs, results)) {
             let sources: [UnsafeMutableRawPointer?] = inputs.map(\.pointer)
             let targets: [UnsafeMutableRawPointer?] = results.map(\.pointer)
-            if let accelerator { return try accelerator.invoke(program, sources, targets, words) }
-            try RuntimeError.check(kiln_invoke(program, sources, targets, words))
+            if let accelerator { return try accelerator.invoke(program, sources, targets, &words) }
+            try RuntimeError.check(kiln_invoke(program, sources, targets, &words))
         }
-        return results
+        return (results, words.map { Int($0) })
     }
 
     /// Throws unless the program has code that the device runs.
@@ -80,8 +87,8 @@ public final class Executable: @unchecked Sendable {
         try withExtendedLifetime((inputs, results)) {
             let sources: [UnsafeMutableRawPointer?] = inputs.map(\.pointer)
             let targets: [UnsafeMutableRawPointer?] = results.map(\.pointer)
-            try RuntimeError.check(kiln_device_time(accelerator.handle, program, sources, targets, values.map { Int64($0) }, Int64(warmup),
-                                                    Int64(calls), &milliseconds))
+            var words = values.map { Int64($0) }
+            try RuntimeError.check(kiln_device_time(accelerator.handle, program, sources, targets, &words, Int64(warmup), Int64(calls), &milliseconds))
         }
         return milliseconds / Double(max(calls, 1))
     }

@@ -63,6 +63,9 @@ public enum Form: Hashable, Sendable {
     case scan(ReductionKind, axis: Int, reverse: Bool, exclusive: Bool)
     /// The positions (i64) that put the axis in order; equal elements keep theirs, NaN counting as beyond every number.
     case sort(axis: Int, descending: Bool)
+    /// The first elements of operand 0 along axis 0, as many as operand 1 (i64 of rank 0) says, at least none and at most all.
+    /// From then on the symbol is that number.
+    case prefix(symbol: String)
     case control(Control)
     /// A fused group: the first region holds its ops; operands are the region's inputs.
     case group

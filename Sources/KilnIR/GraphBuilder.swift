@@ -8,6 +8,8 @@ public final class GraphBuilder {
     /// Where operations are said to come from, whatever they say themselves: a reverse rule is written with spellings that
     /// would name the rule's line, not the user's. Unknown leaves operations their own.
     public var location: SourceLocation = .unknown
+    /// Names that measured symbols of this graph can't have: those of the graph around, if this is to be a region.
+    public var takenSymbols: Set<String> = []
     /// How constants are recorded; the catalogue provides it.
     private let constants: ConstantOps
 
@@ -41,6 +43,26 @@ public final class GraphBuilder {
     public func full(_ value: Scalar, _ type: TensorType, at location: SourceLocation = .unknown) -> Value {
         append(constants.full, [], ["value": .scalar(value.converted(to: type.dtype)), "dtype": .dtype(type.dtype), "shape": .dims(type.shape)],
                at: location)[0]
+    }
+
+    /// A name for a size that an op measures, which no size of the graph has: the hint, or the hint and a number.
+    public func freshSymbol(_ hint: String) -> String {
+        let taken = takenSymbols.union(graph.symbols).union(graph.measurements.map(\.symbol))
+        if !taken.contains(hint) { return hint }
+        var number = 2
+        while taken.contains("\(hint)\(number)") { number += 1 }
+        return "\(hint)\(number)"
+    }
+
+    /// A region for an operation that is to be appended here: a graph over inputs of these types. A mistake made in it is this builder's.
+    public func region(_ name: String, _ types: [TensorType], _ body: ([Value]) -> [Value]) -> Graph {
+        let inner = GraphBuilder(Graph(name: name), constants: constants)
+        inner.location = location
+        inner.takenSymbols = takenSymbols.union(graph.symbols).union(graph.measurements.map(\.symbol))
+        let outputs = body(types.enumerated().map { inner.input("v\($0)", $1) })
+        inner.graph.outputs = outputs.enumerated().map { Port("y\($0)", $1.id) }
+        if error == nil { error = inner.error }
+        return inner.graph
     }
 
     /// Names the outputs and gives the graph, or throws the first mistake made in building it.

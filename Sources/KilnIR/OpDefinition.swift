@@ -115,6 +115,8 @@ public final class OpDefinition: Sendable, Hashable {
     /// What `infer` took for granted since symbols leave it open.
     public let checks: Checks
     public let form: FormRule
+    /// The size that the op finds out during a call, from its operands' elements; nil for all but those whose form is a prefix.
+    public let measures: (@Sendable (OpContext) -> Measurement?)?
     /// The meaning of an elementwise op in plain Swift; nil for others, whose form is their meaning.
     public let reference: ScalarReference?
     public let pullback: Pullback?
@@ -127,7 +129,7 @@ public final class OpDefinition: Sendable, Hashable {
 
     public init(_ name: String, operandCount: Int? = 1, attributes: [String] = [], dtypes: [DType] = DType.all, ulp: Double = 0,
                 infer: @escaping Infer, checks: @escaping Checks = { _ in [] }, form: @escaping FormRule,
-                reference: ScalarReference? = nil, pullback: Pullback? = nil, samples: @escaping @Sendable (DType) -> [OpSample]) {
+                measures: (@Sendable (OpContext) -> Measurement?)? = nil, reference: ScalarReference? = nil, pullback: Pullback? = nil, samples: @escaping @Sendable (DType) -> [OpSample]) {
         self.name = name
         self.operandCount = operandCount
         self.attributeNames = attributes
@@ -136,6 +138,7 @@ public final class OpDefinition: Sendable, Hashable {
         self.infer = infer
         self.checks = checks
         self.form = form
+        self.measures = measures
         self.reference = reference
         self.pullback = pullback
         self.samples = samples

@@ -51,7 +51,7 @@ private struct GraphParser {
         var scope = Scope(graph: Graph(name: try text.name("the graph's name")), symbols: symbols, depth: depth)
         try inputs(&scope)
         try text.expect("->")
-        let outputs = try outputs(in: scope)
+        let outputs = try outputs()
         try text.expect("{")
         while !text.isAt("return") {
             guard !text.isAtEnd, !text.isAt("}") else { throw text.expected("an operation or `return`") }
@@ -59,6 +59,7 @@ private struct GraphParser {
         }
         try text.advance()
         for (position, output) in outputs.enumerated() {
+            try check(output.type.shape, in: scope, at: output.token)
             if position > 0 { try text.expect(",") }
             let start = text.token
             let value = try value(in: scope)
@@ -91,14 +92,16 @@ private struct GraphParser {
         try text.advance()
     }
 
-    private mutating func outputs(in scope: Scope) throws -> [(name: String, type: TensorType)] {
+    /// The outputs; the sizes in their types may be measured further down.
+    private mutating func outputs() throws -> [(name: String, type: TensorType, token: Token)] {
         try text.expect("(")
-        var outputs: [(name: String, type: TensorType)] = []
+        var outputs: [(name: String, type: TensorType, token: Token)] = []
         while !text.isAt(")") {
             if !outputs.isEmpty { try text.expect(",") }
             let name = try text.name("the output's name")
             try text.expect(":")
-            outputs.append((name, try knownType(in: scope)))
+            let start = text.token
+            outputs.append((name, try text.tensorType(), start))
         }
         try text.advance()
         return outputs
@@ -153,6 +156,8 @@ extension GraphParser {
         guard let op = catalogue(name) else { throw text.error("there is no op `\(name)`", at: start) }
         let operands = try operands(in: scope)
         let attributes = try attributes(of: op, in: scope)
+        let context = OpContext(op: op, operands: operands.map { scope.graph.types[$0] }, attributes: attributes)
+        if let size = op.measures?(context) { scope.symbols.insert(size.symbol) }
         var written: [(type: TensorType, token: Token)] = []
         if !results.isEmpty {
             try text.expect(":")

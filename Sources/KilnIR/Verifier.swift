@@ -20,6 +20,7 @@ private struct GraphVerifier {
     func verify(symbols outer: Set<String>) throws {
         var symbols = outer
         var isDefined = [Bool](repeating: false, count: graph.types.count)
+        var measured: [String: Measured] = [:]
         for (number, port) in graph.inputs.enumerated() {
             guard isDefined.indices.contains(port.value) else { throw fault("input \(number) `\(port.name)` is no value of the graph") }
             guard !isDefined[port.value] else { throw fault("input \(number) `\(port.name)` is the same value as another input") }
@@ -30,15 +31,34 @@ private struct GraphVerifier {
             if let problem = problem(of: graph.types[port.value], symbols) { throw fault("input \(number) `\(port.name)`: \(problem)") }
         }
         for (position, operation) in graph.operations.enumerated() {
-            if let problem = try problem(of: operation, &isDefined, symbols) { throw fault("\(operation.op.name): \(problem)", at: position) }
+            if let problem = try problem(of: operation, &isDefined, &symbols, &measured) { throw fault("\(operation.op.name): \(problem)", at: position) }
         }
         for (number, port) in graph.outputs.enumerated() where !isDefined.indices.contains(port.value) || !isDefined[port.value] {
             throw fault("output \(number) `\(port.name)` is a value that nothing makes", at: graph.operations.count)
         }
     }
 
+    /// A size that an operation has measured.
+    private struct Measured: Equatable {
+        var count: ValueID
+        var bound: Dim
+    }
+
+    /// What is wrong with the size that an operation measures, if it does; it is a symbol after it.
+    private func problem(ofSizeOf operation: Operation, _ symbols: inout Set<String>, _ measured: inout [String: Measured]) -> String? {
+        guard let size = operation.op.measures?(graph.context(of: operation)) else { return nil }
+        let new = Measured(count: operation.operands[size.count], bound: size.bound)
+        if let known = measured[size.symbol] {
+            return known == new ? nil : "the size `\(size.symbol)` is measured before, by another count or of another capacity"
+        }
+        if !symbols.insert(size.symbol).inserted { return "the size `\(size.symbol)` is there already" }
+        measured[size.symbol] = new
+        return nil
+    }
+
     /// What is wrong with an operation; its results are defined after it.
-    private func problem(of operation: Operation, _ isDefined: inout [Bool], _ symbols: Set<String>) throws -> String? {
+    private func problem(of operation: Operation, _ isDefined: inout [Bool], _ symbols: inout Set<String>,
+                         _ measured: inout [String: Measured]) throws -> String? {
         for (number, operand) in operation.operands.enumerated() where !isDefined.indices.contains(operand) || !isDefined[operand] {
             return "operand \(number) is used before it is made"
         }
@@ -54,6 +74,7 @@ private struct GraphVerifier {
         for region in operation.regions { try GraphVerifier(graph: region, pass: pass).verify(symbols: symbols) }
         let inferred: [TensorType]
         do { inferred = try operation.op.infer(graph.context(of: operation)) } catch { return "its types can't be inferred: \(error)" }
+        if let problem = problem(ofSizeOf: operation, &symbols, &measured) { return problem }
         guard inferred.count == operation.results.count else { return "makes \(inferred.count) results and has \(operation.results.count)" }
         for (number, result) in operation.results.enumerated() {
             guard isDefined.indices.contains(result) else { return "result \(number) is no value of the graph" }

@@ -22,7 +22,7 @@ struct Build: Sendable {
         guard let main = hosts.first ?? parts.first, hosts.count <= 1, Set(parts.map { $0.target.prefix("") }).count == parts.count else {
             throw InternalError("llvm", "compiles for \(parts.map { $0.target.processor }), not for different targets with one host")
         }
-        for part in parts where part.program.symbols != main.program.symbols || part.program.argumentTypes != main.program.argumentTypes {
+        for part in parts where part.program.symbols != main.program.symbols || part.program.measured != main.program.measured || part.program.argumentTypes != main.program.argumentTypes {
             throw InternalError("llvm", "the programs for \(main.target.processor) and \(part.target.processor) have different arguments")
         }
         name = main.program.name
@@ -89,7 +89,7 @@ extension Program {
                 case .check(_, let message): if !found.contains(message) { found.append(message) }
                 case .branch(_, let then, let otherwise): visit(then + otherwise)
                 case .loop(let test, _, let body): visit(test + body)
-                case .launch, .copy: break
+                case .launch, .copy, .measure: break
                 }
             }
         }

@@ -18,6 +18,9 @@ public enum CHeader {
         if !program.symbols.isEmpty {
             text += "// symbols: \(program.symbols.joined(separator: ", ")) (sizes that each call takes from the shapes of its inputs)\n"
         }
+        if !program.measured.isEmpty {
+            text += "// measured: \(program.measured.map { "\($0.name) (at most \($0.bound))" }.joined(separator: ", ")) (sizes that depend on the inputs' elements)\n"
+        }
         text += example(program)
         text += "#ifndef \(guardName)\n#define \(guardName)\n\n#include <stddef.h>\n#include <stdint.h>\n\n"
         text += "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n" + sharedTypes
@@ -43,9 +46,24 @@ public enum CHeader {
         //     kiln_tensor input = {data, KILN_F32, 2, (const int64_t[]){32, 784}};   // data, dtype, rank, shape
         //     if (\(program.name)_run(&input, 1, &output, 1) != KILN_OK) puts(\(program.name)_last_error());
         //
-        // Every function may be called from any thread.
+        \(measuredExample(program))// Every function may be called from any thread.
 
         """
+    }
+
+    /// How to find out the sizes that depend on the inputs' elements.
+    private static func measuredExample(_ program: Program) -> String {
+        if program.measured.isEmpty { return "" }
+        return """
+            // Outputs have room for the most that there can be, \(program.name)_output_shape. What there is comes first in them, with the shape
+            // that the values of all symbols give:
+            //
+            //     int64_t symbols[\(program.allSymbols.count)], shape[\(max(program.arguments { if case .output(let i) = $0 { i } else { nil } }.map(\.type.rank).max() ?? 1, 1))];
+            //     \(program.name)_run_measured(&input, 1, &output, 1, symbols);
+            //     \(program.name)_output_shape_for_symbols(symbols, 0, shape);
+            //
+
+            """
     }
 
     /// What the headers of all models and kiln.h have in common, once in a translation unit.

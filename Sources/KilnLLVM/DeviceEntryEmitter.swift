@@ -18,7 +18,6 @@ struct DeviceEntryEmitter: StepEmitter {
     let emitter: FunctionEmitter
     private let fields: [LLVMValueRef]
     private let bases: [LLVMValueRef]
-    private let symbols: [LLVMValueRef]
     private let entryBuilder: LLVMBuilderRef
     /// Memory for what functions of the call are given: parameters, maps, a launch, and what is read.
     private let (parameters, maps, launchRecord, answer): (LLVMValueRef, LLVMValueRef, LLVMValueRef, LLVMValueRef)
@@ -52,7 +51,7 @@ struct DeviceEntryEmitter: StepEmitter {
                 return read(fields[DeviceCallField.constants.rawValue], constants, module.pointer)
             }
         }
-        (self.fields, self.symbols, self.emitter) = (fields, symbols, emitter)
+        (self.fields, self.emitter) = (fields, emitter)
         let phases = program.kernels.flatMap(\.phases)
         let words = phases.map { KernelParameters($0, in: program).count }.max() ?? 0
         parameters = emitter.stackMemory(module.i64, count: words, alignment: 8)
@@ -86,8 +85,15 @@ struct DeviceEntryEmitter: StepEmitter {
         return module.compare(LLVMIntNE, module.load(module.i8, answer, alignment: 1), LLVMConstNull(module.i8))
     }
 
+    func number(_ buffer: Int) throws -> LLVMValueRef {
+        perform(.read, [answer, try base(buffer), module.int64(8)])
+        return module.load(module.i64, answer, alignment: 8)
+    }
+
+    func announce(_ value: LLVMValueRef, symbol: Int) { write(field(.symbols), symbol * 8, value) }
+
     func copy(_ from: Int, _ to: Int) throws {
-        perform(.copy, [try base(to), try base(from), try emitter.scalar(program.buffers[from].type.byteCount)])
+        perform(.copy, [try base(to), try base(from), try emitter.scalar(program.buffers[to].type.byteCount)])
     }
 
     func launch(_ kernel: Int) throws {
@@ -113,8 +119,7 @@ struct DeviceEntryEmitter: StepEmitter {
     private func fillParameters(_ list: KernelParameters) throws {
         for (slot, buffer) in list.buffers.enumerated() { write(parameters, slot * 8, try base(buffer)) }
         for (slot, name) in list.symbols.enumerated() {
-            guard let number = program.symbols.firstIndex(of: name) else { throw InternalError("llvm", "the symbol \(name) is not the program's") }
-            write(parameters, (list.buffers.count + slot) * 8, symbols[number])
+            write(parameters, (list.buffers.count + slot) * 8, try emitter.symbol(name))
         }
     }
 

@@ -103,7 +103,7 @@ extension Step {
     /// Whether what is launched depends on what lies on the device.
     fileprivate var readsDevice: Bool {
         switch self {
-        case .branch, .loop: true
+        case .measure, .branch, .loop: true
         case .launch, .copy, .check: false
         }
     }

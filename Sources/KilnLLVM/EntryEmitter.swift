@@ -99,14 +99,22 @@ struct EntryEmitter: StepEmitter {
         module.compare(LLVMIntNE, module.load(module.i8, try base(buffer), alignment: 1), LLVMConstNull(module.i8))
     }
 
+    func number(_ buffer: Int) throws -> LLVMValueRef { module.load(module.i64, try base(buffer), alignment: 8) }
+
+    func announce(_ value: LLVMValueRef, symbol: Int) {
+        module.store(value, module.offset(frame, module.i64, by: module.int64(layout.bufferCount + symbol)), alignment: 8)
+        module.store(value, module.offset(fields[CallField.symbols.rawValue], module.i64, by: module.int64(symbol)), alignment: 8)
+    }
+
     func copy(_ from: Int, _ to: Int) throws {
         let (source, target) = (try base(from), try base(to))
-        LLVMBuildMemCpy(module.builder, target, 1, source, 1, try emitter.scalar(program.buffers[from].type.byteCount))
+        LLVMBuildMemCpy(module.builder, target, 1, source, 1, try emitter.scalar(program.buffers[to].type.byteCount))
     }
 
     func launch(_ number: Int) throws {
         let type = TaskEmitter.type(module)
         for (phase, content) in program.kernels[number].phases.enumerated() {
+            if !program.measured.isEmpty { for name in KernelParameters(content, in: program).symbols { _ = try emitter.symbol(name) } }
             var task = reference(number, phase, .any)
             if content.streams(in: program), let isAligned {
                 task = module.select(isAligned, reference(number, phase, .aligned), task)

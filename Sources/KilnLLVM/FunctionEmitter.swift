@@ -93,6 +93,8 @@ final class FunctionEmitter {
     var openGroup: Set<Int> = []
 
     private var knownSymbols: [String: LLVMValueRef] = [:]
+    /// The values of symbols that the code being emitted has measured.
+    var measured: [String: LLVMValueRef] = [:]
     private let loadSymbol: (String) throws -> LLVMValueRef
     private let loadBuffer: (Int) throws -> Place
     private var knownBuffers: [Int: Place] = [:]
@@ -112,7 +114,7 @@ final class FunctionEmitter {
     }
 
     func symbol(_ name: String) throws -> LLVMValueRef {
-        if let known = knownSymbols[name] { return known }
+        if let known = measured[name] ?? knownSymbols[name] { return known }
         let value = try loadSymbol(name)
         knownSymbols[name] = value
         return value

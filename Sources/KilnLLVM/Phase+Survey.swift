@@ -182,7 +182,7 @@ struct KernelParameters {
                 return false
             }
         }
-        symbols = program.symbols.filter(used.contains)
+        symbols = program.allSymbols.filter(used.contains)
         self.written = written
     }
 

@@ -6,7 +6,7 @@ import KilnIR
 import KilnKernels
 
 /// The version of kiln_abi.h that the tables here follow.
-let abiVersion = 2
+let abiVersion = 3
 
 struct ProgramInfoEmitter {
     let module: Module
@@ -24,12 +24,13 @@ struct ProgramInfoEmitter {
         let arenaSize = try ArenaSizeEmitter(module: module, program: program, target: target, prefix: program.name).emit()
         let fields: [LLVMValueRef] = [
             module.integer(module.i32, abiVersion), module.integer(module.i32, 0), text(program.name),
-            module.int64(program.symbols.count), table("symbols", program.symbols.map(text)),
+            module.int64(program.allSymbols.count), table("symbols", program.allSymbols.map(text)),
             module.int64(inputs.count), try types("inputs", inputs),
             module.int64(outputs.count), try types("outputs", outputs),
             arenaSize, entry ?? LLVMConstNull(module.pointer),
             module.int64(messages.count), table("messages", messages.map(text)),
             module.int64(devices), devices == 0 ? LLVMConstNull(module.pointer) : deviceTable(),
+            module.int64(program.measured.count), table("bounds", try program.measured.map { try dim($0.bound) }),
         ]
         module.sharedConstant(Self.name(program), module.structure(fields))
     }
@@ -60,7 +61,7 @@ struct ProgramInfoEmitter {
     }
 
     private func dim(_ dim: Dim) throws -> LLVMValueRef {
-        let code = try DimCode(dim, symbols: program.symbols)
+        let code = try DimCode(dim, symbols: program.allSymbols)
         return structure([table("code", code.words.map(module.int64)), module.int64(code.words.count / 2), text(dim.description)])
     }
 

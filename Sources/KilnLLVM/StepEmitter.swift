@@ -17,6 +17,10 @@ protocol StepEmitter {
     func copy(_ from: Int, _ to: Int) throws
     /// The first element of a buffer, a bool.
     func truth(_ buffer: Int) throws -> LLVMValueRef
+    /// The first element of a buffer, an i64.
+    func number(_ buffer: Int) throws -> LLVMValueRef
+    /// Makes a measured symbol's value known to the call and to its kernels.
+    func announce(_ value: LLVMValueRef, symbol: Int)
 }
 
 extension StepEmitter {
@@ -43,7 +47,7 @@ extension StepEmitter {
     static func sizes(_ module: Module, _ program: Program, _ function: LLVMValueRef, _ entryBuilder: LLVMBuilderRef,
                       _ block: LLVMBasicBlockRef, _ symbols: [LLVMValueRef]) -> FunctionEmitter {
         FunctionEmitter(module, function, entryBuilder: entryBuilder, entryBlock: block, symbol: { name in
-            guard let number = program.symbols.firstIndex(of: name) else { throw InternalError("llvm", "the symbol \(name) is not the program's") }
+            guard let number = program.symbols.firstIndex(of: name) else { throw InternalError("llvm", "the symbol \(name) is not known here") }
             return symbols[number]
         }, buffer: { _ in throw InternalError("llvm", "the entry reads no buffers") })
     }
@@ -58,13 +62,14 @@ extension StepEmitter {
             guard program.kernels.indices.contains(number) else { throw InternalError("llvm", "kernel \(number) does not exist") }
             try launch(number)
         case .copy(let from, let to): try copy(from, to)
+        case .measure(let symbol, let source, let limit): try measure(symbol, source, limit)
         case .check(let condition, let message): try check(condition, message)
         case .branch(let condition, let then, let otherwise):
             let (yes, no, after) = (block("then"), block("else"), block("after"))
             module.jump(if: try truth(condition), yes, else: no)
             for (block, body) in [(yes, then), (no, otherwise)] {
                 module.position(at: block)
-                try run(body)
+                try runInside(body)
                 module.jump(after)
             }
             module.position(at: after)
@@ -72,13 +77,28 @@ extension StepEmitter {
             let (head, round, after) = (block("test"), block("round"), block("after"))
             module.jump(head)
             module.position(at: head)
-            try run(test)
+            try runInside(test)
             module.jump(if: try truth(condition), round, else: after)
             module.position(at: round)
-            try run(body)
+            try runInside(body)
             module.jump(head)
             module.position(at: after)
         }
+    }
+
+    /// What is measured inside is not known after.
+    private func runInside(_ steps: [Step]) throws {
+        let known = emitter.measured
+        try run(steps)
+        emitter.measured = known
+    }
+
+    private func measure(_ symbol: String, _ source: Int, _ limit: Dim) throws {
+        guard let position = program.allSymbols.firstIndex(of: symbol) else { throw InternalError("llvm", "the symbol \(symbol) is not the program's") }
+        let count = module.intrinsic("llvm.smax", [module.i64], [try number(source), module.int64(0)])
+        let value = module.intrinsic("llvm.smin", [module.i64], [count, try emitter.scalar(limit)])
+        emitter.measured[symbol] = value
+        announce(value, symbol: position)
     }
 
     func block(_ name: String) -> LLVMBasicBlockRef { module.block(name, in: function) }

@@ -12,7 +12,7 @@ struct FrameLayout {
 
     init(_ program: Program) {
         bufferCount = program.buffers.count
-        symbols = Dictionary(program.symbols.enumerated().map { ($0.element, program.buffers.count + $0.offset) }, uniquingKeysWith: { a, _ in a })
+        symbols = Dictionary(program.allSymbols.enumerated().map { ($0.element, program.buffers.count + $0.offset) }, uniquingKeysWith: { a, _ in a })
     }
 
     func slot(buffer: Int) -> Int { buffer }

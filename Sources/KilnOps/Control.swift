@@ -16,6 +16,8 @@ extension Structural {
             try rule.demandTypes("the region for true takes", then.inputTypes, Array(rule.operands.dropFirst()))
             try rule.demandTypes("the region for false takes", otherwise.inputTypes, Array(rule.operands.dropFirst()))
             try rule.demandTypes("the region for false gives", otherwise.outputTypes, then.outputTypes)
+            try rule.demandKnownSizes("the region for true", then)
+            try rule.demandKnownSizes("the region for false", otherwise)
             return then.outputTypes
         },
         form: { _ in .control(.if) },
@@ -37,6 +39,7 @@ extension Structural {
             try rule.demandTypes("the condition gives", test.outputTypes, [TensorType(.bool, [])])
             try rule.demandTypes("the body takes", body.inputTypes, rule.operands)
             try rule.demandTypes("the body gives", body.outputTypes, Array(rule.operands[..<carried]))
+            try rule.demandKnownSizes("the body", body)
             return body.outputTypes
         },
         form: { .control(.while(carried: $0.attributes.int("carried"))) },
@@ -83,6 +86,13 @@ extension Structural {
 }
 
 extension ShapeRule {
+    /// A size that is measured inside a region is not known outside.
+    func demandKnownSizes(_ what: String, _ region: Graph) throws {
+        let measured = Set(region.measurements.map(\.symbol))
+        guard !measured.isEmpty, let type = region.outputTypes.first(where: { !measured.isDisjoint(with: $0.shape.flatMap(\.symbols)) }) else { return }
+        throw error("\(what) gives \(type), whose size it measures itself", fix: "give the whole tensor and the count, and take the prefix outside")
+    }
+
     func demandTypes(_ what: String, _ found: [TensorType], _ expected: [TensorType]) throws {
         let list = { (types: [TensorType]) in "(\(types.map(\.description).joined(separator: ", ")))" }
         try demand(found == expected, "\(what) \(list(found)), and should be \(list(expected))", fix: "make the types equal")

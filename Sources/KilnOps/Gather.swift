@@ -67,8 +67,10 @@ extension Structural {
     }
 
     private static func demandSource(_ rule: inout ShapeRule, _ axis: Int) throws {
-        let size = rule.operand.shape[axis]
-        try rule.require(.isNonNegative(size - 1), "axis \(axis) of size \(size) has no element to take", fix: "take from an axis that has an element")
+        let size = rule.operand.shape[axis], count = rule.operands[1].shape.reduce(1, *)
+        // Without indices nothing is taken.
+        let least = count.constant == nil ? Dim.maximum(size - 1, 0 - count) : size - 1
+        try rule.require(.isNonNegative(least), "axis \(axis) of size \(size) has no element to take", fix: "take from an axis that has an element")
     }
 
     /// Indices of the operand's rank, no longer than it along the other axes.

@@ -6,7 +6,8 @@ import KilnIR
 struct Execution {
     let operation: Operation
     let operands: [Elements]
-    let symbols: [String: Int]
+    /// The sizes that are known; an operation that measures one adds it.
+    private(set) var symbols: [String: Int]
     private let context: OpContext
     let types: [TensorType]
 
@@ -18,11 +19,12 @@ struct Execution {
         types = operation.results.map { graph.type(of: $0) }
     }
 
-    func run() throws -> [Elements] {
+    mutating func run() throws -> [Elements] {
         for check in operation.op.checks(context) where !holds(check.condition) {
             throw CompileError(operation.op.name, check.message, at: operation.location, fix: "pass inputs of sizes that fit")
         }
         let form = try operation.op.form(context)
+        if case .prefix(let symbol) = form { symbols[symbol] = min(max(Int(operands[1].integers[0]), 0), operands[0].shape[0]) }
         let results = try run(form)
         for (type, result) in zip(types, results) {
             let inferred = try sizes(type.shape)
@@ -45,6 +47,7 @@ struct Execution {
         case .scatter(let kind, let coordinates): return [try scatter(kind, coordinates)]
         case .scan(let kind, let axis, let reverse, let exclusive): return [scan(kind, axis, reverse: reverse, exclusive: exclusive)]
         case .sort(let axis, let descending): return [sort(axis, descending: descending)]
+        case .prefix: return [prefix(try resultShape())]
         case .control(let control): return try run(control)
         case .group: return try region(0, operands)
         case .opaque(let name):
@@ -75,6 +78,14 @@ struct Execution {
         guard let value = condition.expression.evaluate(symbols: symbols) else { return false }
         if case .isZero = condition { return value == 0 }
         return value >= 0
+    }
+
+    private func prefix(_ shape: [Int]) -> Elements {
+        let count = shape.reduce(1, *)
+        switch operands[0].storage {
+        case .reals(let values): return Elements(resultType, shape, reals: Array(values.prefix(count)))
+        case .integers(let values): return Elements(resultType, shape, integers: Array(values.prefix(count)))
+        }
     }
 
     private func region(_ number: Int, _ inputs: [Elements]) throws -> [Elements] {

@@ -35,9 +35,12 @@ public enum Interpreter {
         var lastUse = [Int](repeating: -1, count: graph.types.count)
         for (position, operation) in graph.operations.enumerated() { for operand in operation.operands { lastUse[operand] = position } }
         for output in graph.outputs { lastUse[output.value] = .max }
+        var symbols = symbols
         for (position, operation) in graph.operations.enumerated() {
             let operands = try operation.operands.map { try value($0, values, graph) }
-            let results = try Execution(graph, operation, operands, symbols).run()
+            var execution = Execution(graph, operation, operands, symbols)
+            let results = try execution.run()
+            symbols = execution.symbols
             for (id, result) in zip(operation.results, results) { values[id] = result }
             for operand in operation.operands where lastUse[operand] == position { values[operand] = nil }
         }

@@ -10,9 +10,11 @@ public enum DeadCode {
         var live = [Bool](repeating: false, count: graph.types.count)
         for output in graph.outputs { live[output.value] = true }
         var kept: [Operation] = []
+        let measured = graph.symbolDefinitions
         for operation in graph.operations.reversed() where operation.results.contains(where: { live[$0] }) {
             let trimmed = try trim(operation, of: graph, live)
             for operand in trimmed.operands { live[operand] = true }
+            for position in graph.measuring(trimmed, measured) { live[graph.operations[position].results[0]] = true }
             kept.append(trimmed)
         }
         return graph.renumbered(keeping: kept.reversed())

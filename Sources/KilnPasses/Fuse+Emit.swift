@@ -57,26 +57,38 @@ private struct Emission {
                     throw InternalError("fuse", "the kernel that makes %\(value) would have to run before itself", context: graph.description)
                 }
                 stack.append((value, true))
-                for needed in boundary(of: position).reversed() where mapped[needed] == nil { stack.append((needed, false)) }
+                let (inputs, sizes) = boundary(of: position)
+                for needed in (inputs + sizes).reversed() where mapped[needed] == nil { stack.append((needed, false)) }
             }
         }
     }
 
-    /// The values that an operation's group, or the operation itself, reads from memory.
-    private func boundary(of position: Int) -> [ValueID] {
-        guard let group = fusion.groupOf[position] else { return graph.operations[position].operands }
+    /// The values that an operation's group, or the operation itself, reads from memory, and those that make sizes known to it.
+    private func boundary(of position: Int) -> (inputs: [ValueID], sizes: [ValueID]) {
+        guard let group = fusion.groupOf[position] else { return (graph.operations[position].operands, sizes(of: position)) }
         var found: [ValueID] = []
+        var sizes: [ValueID] = []
         var seen: Set<ValueID> = []
         func visit(_ value: ValueID) {
             guard seen.insert(value).inserted else { return }
             if let producer = fusion.table.definitions[value] {
                 if fusion.groupOf[producer] == group { return }
-                if fusion.isClone(producer) { return graph.operations[producer].operands.forEach(visit) }
+                if fusion.isClone(producer) {
+                    sizes += self.sizes(of: producer)
+                    return graph.operations[producer].operands.forEach(visit)
+                }
             }
             found.append(value)
         }
-        for member in fusion.groups[group]!.members { graph.operations[member].operands.forEach(visit) }
-        return found
+        for member in fusion.groups[group]!.members {
+            sizes += self.sizes(of: member)
+            graph.operations[member].operands.forEach(visit)
+        }
+        return (found, sizes)
+    }
+
+    private func sizes(of position: Int) -> [ValueID] {
+        (fusion.measuring[position] ?? []).sorted().map { graph.operations[$0].results[0] }
     }
 
     private mutating func emit(_ position: Int) throws {
@@ -87,7 +99,7 @@ private struct Emission {
             for (old, new) in zip(operation.results, results) { mapped[old] = new }
             return
         }
-        let inputs = boundary(of: position)
+        let inputs = boundary(of: position).inputs
         let outputs = fusion.outputs(of: group)
         let region = try region(of: fusion.groups[group]!, inputs: inputs, outputs: outputs)
         let kind = fusion.groups[group]!.kind.rawValue

@@ -19,7 +19,7 @@ extension Fusion {
         let result = graph.type(of: operation.results[0])
         let operands = operation.operands.map { graph.type(of: $0) }
         switch table.forms[position] {
-        case .constant, .control, .group, .opaque: return nil
+        case .constant, .prefix, .control, .group, .opaque: return nil
         case .scan: return FusionGroup(kind: .scan, members: [position], domain: result.shape)
         case .sort: return FusionGroup(kind: .sort, members: [position], domain: result.shape)
         case .scatter: return FusionGroup(kind: .scatter, members: [position], domain: result.shape)
@@ -42,7 +42,7 @@ extension Fusion {
         if isOutput[position] { return true }
         return directUsers(position).contains { user in
             switch table.forms[user] {
-            case .control, .group, .opaque: return true
+            case .prefix, .control, .group, .opaque: return true
             default: return false
             }
         }
@@ -136,8 +136,7 @@ extension Fusion {
         var seenThird: Set<Int> = []
         var stack: [(position: Int, third: Bool)] = []
         func pushOperands(_ position: Int, third: Bool) {
-            for operand in graph.operations[position].operands {
-                guard let producer = table.definitions[operand] else { continue }
+            for producer in dependencies(of: position) {
                 if third ? seenThird.insert(producer).inserted : seenDirect.insert(producer).inserted { stack.append((producer, third)) }
             }
         }

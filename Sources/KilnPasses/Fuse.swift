@@ -61,6 +61,8 @@ struct Fusion {
     var isOutput: [Bool]
     /// The operations that have a value as an operand.
     var users: [ValueID: [Int]] = [:]
+    /// The operations that make sizes known which an operation needs, for those that do.
+    var measuring: [Int: Set<Int>] = [:]
 
     struct Use {
         var user: Int
@@ -77,6 +79,17 @@ struct Fusion {
             for operand in Set(operation.operands) { users[operand, default: []].append(position) }
         }
         collectUses()
+        let measured = graph.symbolDefinitions
+        if measured.isEmpty { return }
+        for (position, operation) in graph.operations.enumerated() {
+            let positions = graph.measuring(operation, measured)
+            if !positions.isEmpty { measuring[position] = positions }
+        }
+    }
+
+    /// The operations that must have run before one: those that make its operands, and those that make sizes known.
+    func dependencies(of position: Int) -> [Int] {
+        graph.operations[position].operands.compactMap { table.definitions[$0] } + (measuring[position] ?? []).sorted()
     }
 
     /// Views, numbers everywhere and iotas have no group of their own unless somebody outside needs them in memory.

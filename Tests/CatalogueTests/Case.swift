@@ -81,7 +81,10 @@ struct Case: Sendable {
         let inputs = try inputTypes().enumerated().map { builder.input("\(prefix)x\($0)", $1) }
         let operands = zip(zip(inputs, views), sample.operands).map { $0.1.apply($0.0, to: $1) }
         if let error = builder.error { throw error }
-        let results = try builder.graph.append(op, operands.map(\.id), sample.attributes, regions: sample.regions)
+        var attributes = sample.attributes
+        // Each case measures a size of its own.
+        if op.measures != nil, let symbol = attributes.string("symbol") { attributes["symbol"] = .string(prefix + symbol) }
+        let results = try builder.graph.append(op, operands.map(\.id), attributes, regions: sample.regions)
         return (operands, results.map(builder.value))
     }
 

@@ -62,9 +62,8 @@ struct Compiled {
 
     private func run(_ inputs: [Literal], on accelerator: Accelerator?) throws -> [Literal] {
         let buffers = try inputs.map { input in try input.bytes.withUnsafeBytes { try DeviceBuffer(copying: $0) } }
-        let symbols = try executable.bind(inputs.map { ($0.dtype, $0.shape) })
+        let (results, symbols) = try executable.runMeasured(buffers, symbols: executable.bind(inputs.map { ($0.dtype, $0.shape) }), on: accelerator)
         let shapes = try executable.outputShapes(symbols: symbols)
-        let results = try executable.run(buffers, symbols: symbols, on: accelerator)
         return try zip(results, zip(executable.outputs, shapes)).map { buffer, port in
             let (dtype, shape) = (port.0.dtype, port.1)
             let count = shape.reduce(1, *) * dtype.byteCount

@@ -27,7 +27,7 @@ struct KernelTests {
                     let symbols = try compiled.executable.bind(inputs.map { ($0.dtype, $0.shape) })
                     let shapes = try compiled.executable.outputShapes(symbols: symbols)
                     let interpreted = try Interpreter.run(batch.graph, inputs: inputs, symbols: ["n": size])
-                    for (number, type) in batch.graph.outputTypes.enumerated() {
+                    for (number, type) in batch.graph.outputTypes.enumerated() where type.shape.allSatisfy({ $0.evaluate(symbols: ["n": size]) != nil }) {
                         let shape = type.shape.map { $0.evaluate(symbols: ["n": size]) ?? -1 }
                         #expect(shapes[number] == shape && interpreted[number].shape == shape, "\(op.name) \(dtype): \(type)")
                         #expect(compiled.executable.outputs[number].dtype == type.dtype && interpreted[number].dtype == type.dtype)

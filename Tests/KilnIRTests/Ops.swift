@@ -23,7 +23,20 @@ enum Ops {
     static let any = op("any thing", attributes: (0..<16).map { "a\($0)" } + ["odd name", "é"]) { [$0.operands[0]] }
     static let result = op("return") { [$0.operands[0]] }
 
-    static let all = [neg, add, reshape, literal, pair, sink, call, any, result]
+    /// The first of a pair as long as the second says.
+    static let measure = OpDefinition(
+        "measure", operandCount: 2, attributes: ["symbol"],
+        infer: { context in
+            guard let symbol = context.attributes.string("symbol") else { throw context.error("there is no symbol", fix: "give one") }
+            return [context.operands[0].with(shape: [.symbol(symbol)] + context.operands[0].shape.dropFirst())]
+        },
+        form: { .prefix(symbol: $0.attributes.string("symbol") ?? "") },
+        measures: { context in
+            context.attributes.string("symbol").map { Measurement(symbol: $0, count: 1, bound: context.operands[0].shape[0]) }
+        },
+        samples: { _ in [] })
+
+    static let all = [measure, neg, add, reshape, literal, pair, sink, call, any, result]
     static func named(_ name: String) -> OpDefinition? { all.first { $0.name == name } }
 
     private static func op(_ name: String, operandCount: Int? = 1, attributes: [String] = [], infer: @escaping OpDefinition.Infer) -> OpDefinition {

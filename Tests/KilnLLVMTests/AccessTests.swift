@@ -179,10 +179,10 @@ import Testing
         defer { memory.deallocate() }
         let floats = memory.bindMemory(to: Float.self, capacity: 256)
         for i in 0..<256 { floats[i] = Float(i) }
-        let symbols: [Int64] = [64]
+        var symbols: [Int64] = [64]
         let status = withUnsafePointer(to: Optional(memory + 4)) { input in
             withUnsafePointer(to: Optional(memory + 516)) { output in
-                kiln_invoke(code.infoPointer.assumingMemoryBound(to: kiln_program_info.self), input, output, symbols)
+                kiln_invoke(code.infoPointer.assumingMemoryBound(to: kiln_program_info.self), input, output, &symbols)
             }
         }
         #expect(status == KILN_OK)

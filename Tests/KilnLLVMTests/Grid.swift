@@ -37,7 +37,8 @@ struct Grid {
         for (input, memory) in zip(inputs, memories) { try check(kiln_device_write(device, memory, input.bytes, Int64(input.bytes.count))) }
         try memories.withUnsafeBufferPointer { pointers in
             let start = UnsafeMutablePointer(mutating: pointers.baseAddress!)
-            try check(kiln_device_invoke(device, info, start, start + inputs.count, program.symbols.map { Int64(symbols[$0]!) }))
+            var values = program.symbols.map { Int64(symbols[$0]!) }
+            try check(kiln_device_invoke(device, info, start, start + inputs.count, &values))
         }
         try check(kiln_device_wait(device))
         let outputs = try zip(zip(types, shapes), memories[inputs.count...]).map { typed, memory in

@@ -32,8 +32,9 @@ func call(_ program: Program, _ inputs: [Literal], symbols: [Int64] = [], target
     }
     defer { for memory in memories { memory.deallocate() } }
     var arguments: [UnsafeMutableRawPointer?] = memories
+    var values = symbols
     let status = arguments.withUnsafeMutableBufferPointer { pointers in
-        kiln_invoke(info, pointers.baseAddress!, pointers.baseAddress! + inputs.count, symbols)
+        kiln_invoke(info, pointers.baseAddress!, pointers.baseAddress! + inputs.count, &values)
     }
     withExtendedLifetime(code) {}
     let outputs = zip(zip(types, shapes), memories[inputs.count...]).map { typed, memory in

@@ -6,13 +6,14 @@ import Testing
 
 /// Every statement, instruction and step once.
 let example = """
-    program @softmax(n, "batch size") arena 256*n workspace 64 {
+    program @softmax(n, "batch size") measured (some: 2*n, "most of it": 7) arena 256*n workspace 64 {
       input 0 @x: f32[n, 4096]
       output 0 @x#1: f32[n, 4096]
       arena @t: f32[n, 4096] at 64*n
       arena @more: bool[] at 0
       constant @c: f32[3] = f32[3] [1.0, -0.0, nan]
       packed @p: f32[4] = @c from 2 outer [] across [3, -1] by 2 depth [1, 7]
+      arena @count: i64[] at 64
       kernel @k at "main.swift":12 {
         parallel d0 < n work 4096*n {
           local $0: f32[16]
@@ -49,6 +50,8 @@ let example = """
         check n - 1 >= 0 else "n is \\"small\\""
         launch @k
         copy @x to @x#1
+        measure some from @count limit 2*n
+        measure "most of it" from @count limit min(7, some)
         if @more {
           launch @k#1
         } else {

@@ -55,6 +55,41 @@ static void test_checks(void) {
   expect_clean();
 }
 
+/// Three times the elements of x before the first that is 0: their number is read from the device.
+static int32_t enter_measuring(const kiln_device_call *call) {
+  double x[8];
+  int32_t status = call->read(call->device, x, call->inputs[0], call->symbols[0] * 8);
+  for (call->symbols[1] = 0; status == 0 && call->symbols[1] < call->symbols[0] && x[call->symbols[1]] != 0;) call->symbols[1]++;
+  int64_t words[] = {(intptr_t)call->inputs[0], (intptr_t)call->outputs[0], (intptr_t)call->constants[0]};
+  kiln_launch one = {0, call->symbols[1], words, NULL};
+  if (status == 0) status = call->launch(call->device, &one);
+  return -status;
+}
+
+/// What there is of an output is copied, and not what there was room for.
+static void test_measuring(void) {
+  kiln_device_program code = affine_codes[0];
+  code.entry = enter_measuring;
+  code.flags = KILN_DEVICE_BRANCHES;
+  kiln_program_info program = positives;
+  program.device_count = 1;
+  program.devices = &code;
+  double x[8] = {1, 2, 3, 0, 5}, y[8];
+  int64_t n = 8, symbols[2];
+  kiln_tensor in = {x, KILN_F64, 1, &n}, out = {y, KILN_F64, 1, &n};
+  for (int i = 0; i < 4; i++) {
+    for (int k = 0; k < 8; k++) y[k] = -1;
+    x[2] = i == 3 ? 0 : 3;
+    int64_t expected = i == 3 ? 2 : 3;
+    EXPECT_OK(kiln_run_measured(&program, &in, 1, &out, 1, symbols));
+    EXPECT(symbols[0] == 8 && symbols[1] == expected);
+    for (int k = 0; k < 8; k++) EXPECT(y[k] == (k < expected ? 3 * x[k] : -1));
+  }
+  EXPECT_EQUAL(fake->count("cuGraphLaunch"), 0);
+  EXPECT_OK(kiln_forget(&program));
+  expect_clean();
+}
+
 /// Copies of sizes around those of the slots, to and from data that is changed as soon as the call returns.
 static void test_copies(void) {
   kiln_device *device;
@@ -101,6 +136,7 @@ void test_gpu_calls(void) {
   test_places();
   test_second_gpu();
   test_checks();
+  test_measuring();
   test_copies();
   test_time();
 }

@@ -77,3 +77,22 @@ static int32_t run_affine(const kiln_call *call) {
 
 const kiln_program_info affine = {KILN_ABI_VERSION, 0, "affine", 1, affine_symbols, 1, affine_inputs, 1,
                                   affine_outputs, affine_arena, run_affine, 0, NULL};
+
+// positives --------------------------------------------------------------------------------------------------------------
+
+static const char *const positive_symbols[] = {"n", "s"};
+static const kiln_dim s_dims[] = {DIM("s", SYMBOL(1))};
+static const kiln_tensor_info positive_outputs[] = {{"y", KILN_F64, 1, s_dims}};
+
+static int32_t run_positives(const kiln_call *call) {
+  const double *x = call->inputs[0];
+  double *y = call->outputs[0];
+  call->symbols[1] = 0;
+  for (int64_t i = 0; i < call->symbols[0]; i++)
+    if (x[i] > 0) y[call->symbols[1]++] = x[i];
+  return 0;
+}
+
+const kiln_program_info positives = {.abi_version = KILN_ABI_VERSION, .name = "positives", .symbol_count = 2, .symbols = positive_symbols,
+                                     .input_count = 1, .inputs = affine_inputs, .output_count = 1, .outputs = positive_outputs,
+                                     .arena_size = no_arena, .entry = run_positives, .measured_count = 1, .bounds = n_dims};

@@ -17,4 +17,7 @@ extern const kiln_program_info classify;
 /// y: f64[n] from x: f64[n], y = 3x + 1 through scratch memory of n elements, and of 8 for each worker; two parallel kernels.
 extern const kiln_program_info affine;
 
+/// y: f64[s] from x: f64[n], the elements that are above 0 in their order; the call finds out s, at most n.
+extern const kiln_program_info positives;
+
 #endif

@@ -125,6 +125,40 @@ static void test_binding(void) {
                  "symbol 'k' of program 'ratio' is nowhere a whole dimension of an input");
 }
 
+/// A size that a call finds out: its bound before, its value after.
+static void test_measuring(void) {
+  double x[] = {1, -2, 3, 0, 5}, y[] = {-1, -1, -1, -1, -1};
+  int64_t n = 5, symbols[2] = {0}, size = 0;
+  kiln_tensor in = {x, KILN_F64, 1, &n}, out = {y, KILN_F64, 1, &n};
+  EXPECT_OK(kiln_bind(&positives, &in, 1, symbols));
+  EXPECT(symbols[0] == 5 && symbols[1] == 5);
+  EXPECT_OK(kiln_output_shape(&positives, &in, 1, 0, &size));
+  EXPECT_EQUAL(size, 5);
+  EXPECT_OK(kiln_run_measured(&positives, &in, 1, &out, 1, symbols));
+  EXPECT(symbols[0] == 5 && symbols[1] == 3);
+  EXPECT(y[0] == 1 && y[1] == 3 && y[2] == 5 && y[3] == -1);
+  EXPECT_OK(kiln_output_shape_for_symbols(&positives, symbols, 0, &size));
+  EXPECT_EQUAL(size, 3);
+  EXPECT_OK(kiln_run(&positives, &in, 1, &out, 1));
+
+  int64_t fewer = 3;
+  out.shape = &fewer;
+  EXPECT_FAILURE(kiln_run(&positives, &in, 1, &out, 1), KILN_WRONG_SHAPE, "output 'y' has size 3 in axis 0, expected s = 5: f64[s]");
+  kiln_program_info program = positives;
+  kiln_dim less[] = {DIM("n - 9", SYMBOL(0), CONSTANT(9), OPERATION(KILN_DIM_SUBTRACT))};
+  program.bounds = less;
+  EXPECT_FAILURE(kiln_bind(&program, &in, 1, symbols), KILN_EVALUATION_FAILED,
+                 "symbol 's' of program 'positives' has no bound: n - 9 is less than 0");
+  kiln_dim itself[] = {DIM("s", SYMBOL(1))};
+  program.bounds = itself;
+  EXPECT_FAILURE(kiln_bind(&program, &in, 1, symbols), KILN_EVALUATION_FAILED,
+                 "symbol 's' of program 'positives' has no bound: s is unknown symbol");
+  program.bounds = NULL;
+  EXPECT_FAILURE(kiln_bind(&program, &in, 1, symbols), KILN_MALFORMED_PROGRAM, "the table of program 'positives' is incomplete");
+  program.measured_count = 3;
+  EXPECT_FAILURE(kiln_bind(&program, &in, 1, symbols), KILN_MALFORMED_PROGRAM, "the table of program 'positives' is incomplete");
+}
+
 static void test_description(void) {
   char text[64], tiny[6];
   EXPECT(strcmp(kiln_program_name(&classify), "classify") == 0);
@@ -156,5 +190,6 @@ void test_shapes(void) {
   test_evaluation_errors();
   test_malformed_dims();
   test_binding();
+  test_measuring();
   test_description();
 }

@@ -69,8 +69,7 @@ public final class CompiledGraph: Sendable {
         guard buffers.count == inputs.count else {
             throw CompileError(name, "takes \(inputs.count) inputs, was given \(buffers.count)", fix: "pass one value for each input")
         }
-        let symbols = try executable.bind(types)
-        let results = try executable.run(buffers, symbols: symbols, on: accelerator)
+        let (results, symbols) = try executable.runMeasured(buffers, symbols: executable.bind(types), on: accelerator)
         let shapes = try executable.outputShapes(symbols: symbols)
         return results.indices.map { (results[$0], executable.outputs[$0].dtype, shapes[$0]) }
     }

@@ -15,11 +15,11 @@ extension Program {
 
 /// The grammar of programs:
 ///
-///     program @name(symbol, …) arena bytes workspace bytes {
+///     program @name(symbol, …) measured (symbol: bound, …) arena bytes workspace bytes {
 ///       input 0 @x: type   output 0 @y: type   arena @t: type at offset   constant @c: type = literal
 ///       packed @p: type = @c from offset outer [size, stride, …] across [size, stride, …] by tile depth [size, stride, …]
 ///       kernel @k at "file":12 { parallel d0 < units work operations team d1 of 128 resident 1 { statement … } … }
-///       run { launch @k   copy @x to @y   check condition else "message"   if @c { … } else { … }   test { … } while @c { … } }
+///       run { launch @k   copy @x to @y   measure symbol from @c limit bound   check condition else "message"   if @c { … } else { … }   test { … } while @c { … } }
 ///     }
 struct ProgramParser {
     var text: TextParser
@@ -39,6 +39,7 @@ struct ProgramParser {
             program.symbols.append(try text.name("a symbol"))
         }
         try text.advance()
+        if try text.take("measured") { try measured() }
         try text.expect("arena")
         program.arenaSize = try text.dim()
         try text.expect("workspace")
@@ -51,6 +52,16 @@ struct ProgramParser {
         try text.expect("}")
         guard text.isAtEnd else { throw text.expected("the end of the text") }
         return program
+    }
+
+    private mutating func measured() throws {
+        try text.expect("(")
+        repeat {
+            let name = try text.name("a symbol")
+            try text.expect(":")
+            program.measured.append(MeasuredSymbol(name, bound: try text.dim()))
+        } while try text.take(",")
+        try text.expect(")")
     }
 
     /// A buffer's declaration; false where there is none.
@@ -179,6 +190,13 @@ struct ProgramParser {
             try text.expect("to")
             return .copy(from: source, to: try buffer())
         }
+        if try text.take("measure") {
+            let symbol = try text.name("a symbol")
+            try text.expect("from")
+            let source = try buffer()
+            try text.expect("limit")
+            return .measure(symbol: symbol, from: source, limit: try text.dim())
+        }
         if try text.take("check") {
             let condition = try condition()
             try text.expect("else")
@@ -196,6 +214,6 @@ struct ProgramParser {
             let condition = try buffer()
             return .loop(test: test, condition: condition, body: try steps(depth: depth + 1))
         }
-        throw text.expected("a step: `launch`, `copy`, `check`, `if` or `test`")
+        throw text.expected("a step: `launch`, `copy`, `measure`, `check`, `if` or `test`")
     }
 }

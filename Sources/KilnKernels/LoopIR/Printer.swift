@@ -47,7 +47,9 @@ package struct ProgramPrinter {
 
     mutating func printAll() {
         let symbols = program.symbols.map(\.asName).joined(separator: ", ")
-        line(0, "program @\(program.name.asName)(\(symbols)) arena \(program.arenaSize) workspace \(program.workspaceSize) {")
+        let sizes = program.measured.map { "\($0.name.asName): \($0.bound)" }.joined(separator: ", ")
+        let measured = sizes.isEmpty ? "" : " measured (\(sizes))"
+        line(0, "program @\(program.name.asName)(\(symbols))\(measured) arena \(program.arenaSize) workspace \(program.workspaceSize) {")
         for (number, buffer) in program.buffers.enumerated() {
             let declaration = "\(bufferNames[number]): \(buffer.type)"
             switch buffer.storage {
@@ -72,6 +74,7 @@ package struct ProgramPrinter {
             switch step {
             case .launch(let number): line(indent, "launch \(kernel(number))")
             case .copy(let source, let target): line(indent, "copy \(buffer(source)) to \(buffer(target))")
+            case .measure(let symbol, let source, let limit): line(indent, "measure \(symbol.asName) from \(buffer(source)) limit \(limit)")
             case .check(let condition, let message): line(indent, "check \(text(condition)) else \(message.quoted)")
             case .branch(let condition, let then, let otherwise):
                 line(indent, "if \(buffer(condition)) {")

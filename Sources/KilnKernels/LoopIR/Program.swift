@@ -8,24 +8,42 @@ public struct Program: Hashable, Sendable {
     public var name: String
     /// The names of the sizes that are known at run time only, in the order of the call's symbol array.
     public var symbols: [String]
+    /// Sizes that the call itself finds out, which follow in that array.
+    public var measured: [MeasuredSymbol]
     /// Every memory that kernels share. Buffers never overlap while both are in use.
     public var buffers: [Buffer]
     public var kernels: [Kernel]
     public var steps: [Step]
-    /// Bytes of the arena that all of `arena` buffers share, as a function of the symbols.
+    /// Bytes of the arena that all of `arena` buffers share, as a function of the symbols; measured ones are at their bounds in it.
     public var arenaSize: Dim
     /// Bytes of scratch that each worker has beside, for workspace locals.
     public var workspaceSize: Dim
 
-    public init(name: String, symbols: [String] = [], buffers: [Buffer] = [], kernels: [Kernel] = [], steps: [Step] = [],
-                arenaSize: Dim = 0, workspaceSize: Dim = 0) {
+    public init(name: String, symbols: [String] = [], measured: [MeasuredSymbol] = [], buffers: [Buffer] = [], kernels: [Kernel] = [],
+                steps: [Step] = [], arenaSize: Dim = 0, workspaceSize: Dim = 0) {
         self.name = name
         self.symbols = symbols
+        self.measured = measured
         self.buffers = buffers
         self.kernels = kernels
         self.steps = steps
         self.arenaSize = arenaSize
         self.workspaceSize = workspaceSize
+    }
+
+    /// The call's symbol array.
+    public var allSymbols: [String] { symbols + measured.map(\.name) }
+}
+
+/// A size that depends on data.
+public struct MeasuredSymbol: Hashable, Sendable {
+    public var name: String
+    /// The most that it can be, over the symbols that are known before the call.
+    public var bound: Dim
+
+    public init(_ name: String, bound: Dim) {
+        self.name = name
+        self.bound = bound
     }
 }
 
@@ -56,8 +74,11 @@ public struct Buffer: Hashable, Sendable {
 public indirect enum Step: Hashable, Sendable {
     /// Runs the kernel with this number, one phase after the other.
     case launch(Int)
-    /// Copies all of a buffer into another of as many bytes.
+    /// Fills a buffer from another, of which that many bytes are copied.
     case copy(from: Int, to: Int)
+    /// Reads a measured symbol's value, an i64, from a buffer: from here on, and as far as this list of steps reaches, it is known.
+    /// It is at least 0, and at most the limit, whatever the buffer says.
+    case measure(symbol: String, from: Int, limit: Dim)
     /// Fails the call with the message where the condition does not hold.
     case check(IndexCondition, message: String)
     /// Runs one of two lists, by the first element (bool) of a buffer.

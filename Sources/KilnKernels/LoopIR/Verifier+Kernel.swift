@@ -31,7 +31,7 @@ struct KernelVerifier {
         self.program = program
         self.kernel = kernel
         self.pass = pass
-        symbols = Set(program.symbols)
+        symbols = Set(program.allSymbols)
         printer = ProgramPrinter(program)
     }
 

@@ -16,10 +16,10 @@ extension Program {
 
     private func verifyBuffers(_ pass: String) throws {
         func fault(_ problem: String) -> InternalError { InternalError(pass, "program `\(name)`: \(problem)") }
-        let known = Set(symbols)
-        guard known.count == symbols.count else { throw fault("a symbol is there twice") }
-        for (what, size) in [("the arena's size", arenaSize), ("the workspace's size", workspaceSize)] {
-            if let problem = size.sizeProblem(known) { throw fault("\(what) \(problem)") }
+        let (known, given) = (Set(allSymbols), Set(symbols))
+        guard known.count == symbols.count + measured.count else { throw fault("a symbol is there twice") }
+        for (what, size) in [("the arena's size", arenaSize), ("the workspace's size", workspaceSize)] + measured.map({ ("the bound of `\($0.name)`", $0.bound) }) {
+            if let problem = size.sizeProblem(given) { throw fault("\(what) \(problem)") }
         }
         var ports: Set<Buffer.Storage> = []
         for (number, buffer) in buffers.enumerated() {
@@ -28,7 +28,7 @@ extension Program {
             switch buffer.storage {
             case .input, .output:
                 guard ports.insert(buffer.storage).inserted else { throw fault("\(what) is the same input or output as another") }
-            case .arena(let offset): if let problem = offset.sizeProblem(known) { throw fault("\(what): its offset \(problem)") }
+            case .arena(let offset): if let problem = offset.sizeProblem(given) { throw fault("\(what): its offset \(problem)") }
             case .constant(let literal):
                 guard literal.dtype == buffer.type.dtype, buffer.type.elementCount.constant == literal.count else {
                     throw fault("\(what) is \(buffer.type), but its constant is \(literal.type)")
@@ -49,7 +49,7 @@ extension Program {
         for step in steps {
             if let problem = problem(of: step) { throw InternalError(pass, "program `\(name)`, steps: \(problem)") }
             switch step {
-            case .launch, .copy, .check: continue
+            case .launch, .copy, .measure, .check: continue
             case .branch(_, let then, let otherwise):
                 try verify(then, pass)
                 try verify(otherwise, pass)
@@ -66,7 +66,11 @@ extension Program {
         case .copy(let source, let target):
             guard buffers.indices.contains(source), buffers.indices.contains(target) else { return "there is no buffer \(source) or \(target) to copy" }
             return buffers[target].isWritable ? nil : "`\(buffers[target].name)` is copied to, but can't be written"
-        case .check(let condition, _): return condition.expression.sizeProblem(Set(symbols)).map { "a check \($0)" }
+        case .check(let condition, _): return condition.expression.sizeProblem(Set(allSymbols)).map { "a check \($0)" }
+        case .measure(let symbol, let source, let limit):
+            guard measured.contains(where: { $0.name == symbol }) else { return "`\(symbol)` is not a symbol that is measured" }
+            guard buffers.indices.contains(source), buffers[source].type == TensorType(.i64, []) else { return "buffer \(source) does not hold a size" }
+            return limit.sizeProblem(Set(allSymbols)).map { "the limit of `\(symbol)` \($0)" }
         case .branch(let condition, _, _), .loop(_, let condition, _):
             guard buffers.indices.contains(condition) else { return "there is no buffer \(condition) for a condition" }
             return buffers[condition].type.dtype == .bool ? nil : "the condition `\(buffers[condition].name)` is no bool"

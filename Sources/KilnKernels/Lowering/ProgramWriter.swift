@@ -9,6 +9,11 @@ package final class ProgramWriter {
     var program: Program
     /// The first and last top-level step in which each arena buffer is in use.
     var lifetimes: [Int: ClosedRange<Int>] = [:]
+    /// Buffers that are the beginning of others, which they share memory with.
+    private var beginnings: [Int: Int] = [:]
+    private var sizes = MeasuredSizes()
+    /// What holds of measured symbols, to be checked where they are.
+    private var openChecks: [SizeCheck] = []
     /// The number of the top-level step that is being written.
     private var currentStep = 0
 
@@ -34,13 +39,17 @@ package final class ProgramWriter {
                 preferred[port.value] = buffer
             } else { copies.append((port.value, buffer)) }
         }
-        let checkSteps = checks.map { Step.check($0.condition, message: $0.message) }
+        let known = Set(graph.symbols)
+        let first = checks.filter { known.isSuperset(of: $0.condition.expression.symbols) }
+        writer.openChecks = checks.filter { !known.isSuperset(of: $0.condition.expression.symbols) }
+        let checkSteps = first.map { Step.check($0.condition, message: $0.message) }
         writer.program.steps = try checkSteps + writer.steps(graph, &values, preferred: preferred, isTop: true)
         for (value, buffer) in copies {
             writer.use(values[value]!)
             writer.program.steps.append(.copy(from: values[value]!, to: buffer))
         }
-        writer.planMemory()
+        try writer.planMemory()
+        writer.program.measured = writer.sizes.symbols
         return writer.program
     }
 
@@ -71,6 +80,7 @@ package final class ProgramWriter {
     }
 
     private func use(_ buffer: Int) {
+        let buffer = beginnings[buffer] ?? buffer
         guard case .arena = program.buffers[buffer].storage else { return }
         let range = lifetimes[buffer] ?? currentStep...currentStep
         lifetimes[buffer] = min(range.lowerBound, currentStep)...max(range.upperBound, currentStep)
@@ -90,6 +100,8 @@ package final class ProgramWriter {
                 let kernel = try kernel(operation, inputs: operation.operands.map { values[$0]! }, outputs: results)
                 program.kernels.append(kernel)
                 steps.append(.launch(program.kernels.count - 1))
+            case .prefix(let symbol):
+                steps += try prefix(symbol, operation, graph, &values)
             case .control(let control):
                 steps += try self.control(control, operation, graph, &values)
             default:
@@ -98,6 +110,25 @@ package final class ProgramWriter {
             }
         }
         if isTop { currentStep += 1 }
+        return steps
+    }
+
+    /// A prefix lies where what it is taken of lies; of an argument it is a copy.
+    private func prefix(_ symbol: String, _ operation: Operation, _ graph: Graph, _ values: inout [ValueID: Int]) throws -> [Step] {
+        let (data, count) = (values[operation.operands[0]]!, values[operation.operands[1]]!)
+        let type = graph.type(of: operation.results[0]), limit = graph.type(of: operation.operands[0]).shape[0]
+        try sizes.add(symbol, limit: limit, at: operation)
+        var steps = [Step.measure(symbol: symbol, from: count, limit: limit)]
+        let result = makeTemporary("prefix", type)
+        values[operation.results[0]] = result
+        if case .arena = program.buffers[data].storage {
+            lifetimes[result] = nil
+            beginnings[result] = beginnings[data] ?? data
+        } else { steps.append(.copy(from: data, to: result)) }
+        let known = Set(program.symbols + sizes.symbols.map(\.name))
+        for check in openChecks where check.condition.expression.symbols.contains(symbol) && known.isSuperset(of: check.condition.expression.symbols) {
+            steps.append(.check(check.condition, message: check.message))
+        }
         return steps
     }
 
@@ -150,7 +181,7 @@ package final class ProgramWriter {
     // MARK: Memory
 
     /// Gives each arena buffer an offset: buffers in use at different times share a slot, whose size is the greatest of theirs.
-    private func planMemory() {
+    private func planMemory() throws {
         struct Slot {
             var size: Dim
             var freeAfter: Int
@@ -158,7 +189,7 @@ package final class ProgramWriter {
         var slots: [Slot] = []
         var slotOf: [Int: Int] = [:]
         for (buffer, life) in lifetimes.sorted(by: { ($0.value.lowerBound, $0.key) < ($1.value.lowerBound, $1.key) }) {
-            let size = program.buffers[buffer].type.byteCount.roundedUp(to: 64)
+            let size = try sizes.most(program.buffers[buffer].type.byteCount).roundedUp(to: 64)
             let free = slots.indices.filter { slots[$0].freeAfter < life.lowerBound }
             let fitting = free.filter { IndexRanges.isNonNegative(slots[$0].size - size) }.min { hint(slots[$0].size) < hint(slots[$1].size) }
             let growing = free.max { hint(slots[$0].size) < hint(slots[$1].size) }
@@ -177,6 +208,8 @@ package final class ProgramWriter {
             program.arenaSize += slot.size
         }
         for (buffer, slot) in slotOf { program.buffers[buffer].storage = .arena(offset: offsets[slot]) }
+        for (buffer, whole) in beginnings { program.buffers[buffer].storage = program.buffers[whole].storage }
+        program.workspaceSize = try sizes.most(program.workspaceSize)
     }
 
     /// A size for comparing slots whose sizes hold symbols.

@@ -47,6 +47,9 @@ void set_shape(tensor *one, int32_t dtype, int32_t rank, const int64_t *shape);
 /// Binds symbols to the inputs, and makes the outputs, filled with bytes that no result has.
 kiln_status bind_outputs(call *one);
 
+/// What there is of an output whose size the latest call measured: the beginning of its memory. Of others, all.
+tensor filled_part(const call *one, int64_t index);
+
 /// Runs the call, on the GPU with copies there and back, or with the CPU's code where `gpu` is null.
 kiln_status run_call(call *one, kiln_device *gpu);
 

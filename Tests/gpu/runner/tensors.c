@@ -65,6 +65,16 @@ kiln_status bind_outputs(call *one) {
   return status;
 }
 
+tensor filled_part(const call *one, int64_t index) {
+  tensor part = one->outputs[index];
+  int64_t shape[MAX_RANK] = {0};
+  if (kiln_output_shape_for_symbols(one->program, one->symbols, index, shape) != KILN_OK) return part;
+  part.count = 1;
+  for (int32_t axis = 0; axis < part.rank; axis++) part.count *= part.shape[axis] = shape[axis];
+  part.bytes = part.count * kiln_dtype_size(part.dtype);
+  return part;
+}
+
 /// The addresses of tensors, inputs first; to be freed.
 static void **addresses(const call *one, bool on_device) {
   void **all = calloc((size_t)(one->input_count + one->output_count) + 1, sizeof *all);
