@@ -35,6 +35,7 @@ import Testing
                         continue
                     }
                     for (type, value) in zip(graph.outputTypes, values) {
+                        for measured in graph.measurements { symbols[measured.symbol] = value.shape[0] }
                         #expect(value.dtype == type.dtype)
                         #expect(value.shape == type.shape.map { $0.evaluate(symbols: symbols) ?? -1 }, "\(name) \(dtype) sample \(number)")
                         cases += 1

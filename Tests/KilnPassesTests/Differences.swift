@@ -72,7 +72,10 @@ struct ScalarFunctionAtPoint {
 func weightedSum(_ values: [Value], _ random: inout Random) -> Value {
     var sum: Value?
     for value in values where value.dtype == .f64 {
-        let weights = value.builder.literal(random.uniform(value.type, 0.5...1.5))
+        // Of a size that is measured, there are weights for the most that it can be.
+        let bounds = Dictionary(value.builder.graph.measurements.map { (Dim.symbol($0.symbol), $0.bound) }, uniquingKeysWith: { first, _ in first })
+        let most = value.type.with(shape: value.dims.map { bounds[$0] ?? $0 })
+        let weights = value.builder.literal(random.uniform(most, 0.5...1.5)).slicing(starts: most.shape.map { _ in 0 }, ends: value.dims)
         let product = value * weights
         let part = product.builder.append(Structural.reduceSum, [product], ["axes": .ints(Array(0..<value.rank))])[0]
         sum = sum.map { $0 + part } ?? part
