@@ -56,6 +56,7 @@ extension Program {
                 switch step {
                 case .launch, .check: continue
                 case .copy(let source, let target): used.formUnion([source, target])
+                case .measure(_, let source, _): used.insert(source)
                 case .branch(let condition, let then, let otherwise):
                     used.insert(condition)
                     visit(then + otherwise)
