@@ -13,12 +13,8 @@ extension Operators {
             if let added = try node.tensorIfPresent(3) { result = result + added }
             return try node.fusedActivation(result)
         },
-        Operator("NhwcFusedConv", .microsoft) { node in
-            let x = try node.tensor(0).movingAxis(-1, to: 1)
-            var result = try convolution(node, x, bias: try node.tensorIfPresent(2))
-            if let added = try node.tensorIfPresent(3) { result = result + added.movingAxis(-1, to: 1) }
-            return try node.fusedActivation(result).movingAxis(1, to: -1)
-        },
+        Operator("NhwcConv", .microsoft, channelsLast),
+        Operator("NhwcFusedConv", .microsoft, channelsLast),
         Operator("ConvTranspose") { node in
             let x = try node.tensor(0), weight = try node.tensor(1)
             let kernel = try node.kernelShape(of: weight)
@@ -50,6 +46,13 @@ extension Operators {
                 .slicing(starts: [0, 0] + window.low, ends: [x.dims[0], channels] + zip(window.low, image).map { $0 + $1 })
         },
     ]
+
+    /// Images [n, …, c]; the weights are [o, c / groups, …] all the same.
+    private static func channelsLast(_ node: NodeContext) throws -> Value {
+        var result = try convolution(node, try node.tensor(0).movingAxis(-1, to: 1), bias: try node.tensorIfPresent(2))
+        if let added = try node.tensorIfPresent(3) { result = result + added.movingAxis(-1, to: 1) }
+        return try node.fusedActivation(result).movingAxis(1, to: -1)
+    }
 
     private static func convolution(_ node: NodeContext, _ x: Value, bias: Value?) throws -> Value {
         let weight = try node.tensor(1)

@@ -6,6 +6,7 @@ import KilnOps
 extension Operators {
     static let grids: [Operator] = [
         Operator("GridSample") { try gridSample($0) },
+        Operator("GridSample", .microsoft) { try gridSample($0) },
         Operator("AffineGrid") { try affineGrid($0) },
         Operator("DeformConv") { try deformedConvolution($0) },
     ]
@@ -37,7 +38,8 @@ extension Operators {
             if isNearest { place = place.round() }
             switch outside {
             case .zeros: break
-            case .edge: place = place.maximum(0.0).minimum(extent - 1.0)
+            // A cubic's neighbours are moved to the edge, and its position is not, as in PyTorch.
+            case .edge: place = mode.hasSuffix("cubic") ? place : place.maximum(0.0).minimum(extent - 1.0)
             case .mirrored: place = PointSampling.mirrored(place, edges[axis])
             }
             switch mode {

@@ -33,9 +33,10 @@ struct RecurrentActivation {
         "leakyrelu": (0.01, nil), "thresholdedrelu": (1, nil), "elu": (1, nil),
     ]
 
-    func callAsFunction(_ argument: Value) -> Value {
-        let x = clip.map { argument.clamp(-$0, $0) } ?? argument
-        return switch name {
+    func callAsFunction(_ argument: Value) -> Value { unclipped(clip.map { argument.clamp(-$0, $0) } ?? argument) }
+
+    func unclipped(_ x: Value) -> Value {
+        switch name {
         case "relu": x.relu()
         case "tanh": x.tanh()
         case "sigmoid": x.sigmoid()

@@ -40,7 +40,8 @@ extension Operators {
         let forget = step.isCoupled ? 1.0 - input : step.functions[0](peeping(step.gate(gates, 2), 2, cell))
         let next = forget * cell + input * step.functions[1](step.gate(gates, 3))
         let output = step.functions[0](peeping(step.gate(gates, 1), 1, next))
-        return [output * step.functions[2](next), next]
+        // What is clipped are sums of gates, as in ONNX Runtime.
+        return [output * step.functions[2].unclipped(next), next]
     }
 }
 

@@ -78,25 +78,54 @@ private struct RegionAlignment {
     }
 
     func pooled() throws -> Value {
-        guard ratio > 0 else { throw Unsupported(reason: "the number of samples in a bin depends on the regions (sampling_ratio 0)") }
-        // regions, bins, samples
-        let sampled = Dim.constant(ratio)
-        let points = [count] + bins.map { .constant($0) } + [sampled, sampled]
+        let result = try ratio > 0 ? sampled() : summed()
+        return result.movingAxis(0, to: 1).cast(to: x.dtype)
+    }
+
+    /// As many points in each bin: [c, regions, bins…].
+    private func sampled() -> Value {
+        let samples = Dim.constant(ratio)
+        let points = [count] + bins.map { .constant($0) } + [samples, samples]
         let sampling = PointSampling(Operators.computing(x), images: images.broadcasting(to: points, axes: [0]))
         let taps = (0..<2).map { axis -> [PointSampling.Tap] in
-            let step = steps[axis]
+            let step = steps[axis].broadcasting(to: points, axes: [0])
             let bin = step.iota(step.dtype, points, axis: 1 + axis), sample = step.iota(step.dtype, points, axis: 3 + axis)
-            let wide = step.broadcasting(to: points, axes: [0])
-            return self.taps(first[axis].broadcasting(to: points, axes: [0]) + bin * wide + (sample + 0.5) * wide / Double(ratio), axis, sampling)
+            return self.taps(first[axis].broadcasting(to: points, axes: [0]) + bin * step + (sample + 0.5) * step / Double(ratio), axis, sampling)
         }
-        let result: Value
-        if takesGreatest {
-            let parts = PointSampling.choices(taps).map { sampling.weighted($0) }
-            result = parts.dropFirst().reduce(parts[0]) { $0.maximum($1) }.max(4, 5)
-        } else {
-            result = sampling.sum(taps).sum([4, 5]) / Double(ratio * ratio)
+        return takesGreatest ? greatest(taps, sampling).max(4, 5) : sampling.sum(taps).sum([4, 5]) / Double(ratio * ratio)
+    }
+
+    /// As many points as a bin has elements, which differs from region to region: one after the other, up to the most that any has.
+    private func summed() throws -> Value {
+        let data = Operators.computing(x)
+        let points = [count] + bins.map { Dim.constant($0) }, shape = [x.dims[1]] + points
+        let counts = steps.map { $0.ceil().maximum(0.0) }
+        let most = counts.map { $0.max().maximum(0.0).cast(to: .i64) }
+        let start = node.full(.real(takesGreatest ? -.infinity : 0), TensorType(data.dtype, shape))
+        let rounds = Repetition(node: node, count: most[0] * most[1], starts: nil, carried: [.tensor(start)], stacking: []) { scope, round, carried in
+            let across = scope.using(most[1]).maximum(1)
+            let numbers = [round / across, round % across].map { $0.cast(to: data.dtype) }
+            let sampling = PointSampling(scope.using(data), images: scope.using(images).broadcasting(to: points, axes: [0]))
+            let taps = (0..<2).map { axis -> [PointSampling.Tap] in
+                let step = scope.using(steps[axis])
+                let offset = ((numbers[axis] + 0.5) * step / scope.using(counts[axis]) + scope.using(first[axis])).broadcasting(to: points, axes: [0])
+                let bin = step.iota(step.dtype, points, axis: 1 + axis)
+                return self.taps(offset + bin * step.broadcasting(to: points, axes: [0]), axis, sampling)
+            }
+            let isHere = (scope.using(counts[0]) .> numbers[0]) & (scope.using(counts[1]) .> numbers[1])
+            let old = carried[0].value ?? start
+            let next = takesGreatest ? old.maximum(greatest(taps, sampling)) : old + sampling.sum(taps)
+            return .init(goesOn: nil, carried: [.tensor(isHere.broadcasting(to: shape, axes: [1]).select(next, old))], stacked: [])
         }
-        return result.movingAxis(0, to: 1).cast(to: x.dtype)
+        let result = try rounds.run()[0].value ?? start
+        let total = (counts[0] * counts[1]).broadcasting(to: shape, axes: [1])
+        return takesGreatest ? (total .> 0.0).select(result, 0.0) : result / total.maximum(1.0)
+    }
+
+    /// The greatest of the products of elements and weights.
+    private func greatest(_ taps: [[PointSampling.Tap]], _ sampling: PointSampling) -> Value {
+        let parts = PointSampling.choices(taps).map { sampling.weighted($0) }
+        return parts.dropFirst().reduce(parts[0]) { $0.maximum($1) }
     }
 
     /// The two neighbours of a position: those up to one element outside are moved to the edge, others count as zeros.
