@@ -28,7 +28,7 @@ let package = Package(
         .target(name: "KilnCompiler", dependencies: ["KilnIR", "KilnOps", "KilnPasses", "KilnKernels", "KilnLLVM"]),
         .target(name: "KilnExecution", dependencies: ["KilnIR", "KilnRuntime", "KilnEmulator"]),
         .target(name: "Kiln", dependencies: ["KilnIR", "KilnOps", "KilnPasses", "KilnKernels", "KilnLLVM", "KilnCompiler", "KilnExecution", "CZlib"]),
-        .target(name: "KilnONNX", dependencies: ["Kiln", "KilnIR", "KilnOps", .product(name: "SwiftProtobuf", package: "swift-protobuf")], exclude: ["Proto/onnx.proto", "Proto/generate"]),
+        .target(name: "KilnONNX", dependencies: ["Kiln", "KilnIR", "KilnOps", "KilnPasses", .product(name: "SwiftProtobuf", package: "swift-protobuf")], exclude: ["Proto/onnx.proto", "Proto/generate"]),
         .executableTarget(name: "KilnCLI", dependencies: ["Kiln", "KilnONNX", "KilnIR", "KilnOps", "KilnPasses", "KilnKernels", "KilnLLVM", "KilnCompiler", "KilnExecution", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         .target(name: "Digits", dependencies: ["Kiln"], path: "Samples/digits", exclude: ["optdigits.npz", "ATTRIBUTION", "classify.c"]),
         .executableTarget(name: "00-readme", dependencies: ["Kiln"], path: "Samples/00-readme"),

@@ -1,4 +1,4 @@
-// Matrix products as PyTorch spells them: matmul with batch axes that broadcast, dot, linear, einsum. All are one contraction
+// Matrix products as PyTorch spells them: matmul with batch axes that broadcast, dot, linear. All are one contraction
 // between views; an operand is never repeated in memory to meet the other's batch.
 
 import KilnIR
@@ -71,78 +71,9 @@ extension Operand {
         }
         return product.added(bias.broadcasting(to: product.dims, axes: [rank - 1], at: location), at: location)
     }
-
-    /// Einstein's sum of this and at most one other, such as `"bij,bjk->bik"`; without an arrow, labels that occur once, in alphabetical order.
-    public func einsum(_ equation: String, _ other: Self? = nil, file: StaticString = #fileID, line: UInt = #line) -> Self {
-        let location = SourceLocation(file, line)
-        let operands = [self] + (other.map { [$0] } ?? [])
-        do {
-            let sum = try Einsum(equation, ranks: operands.map(\.rank))
-            return sum.applied(to: operands, at: location)
-        } catch {
-            return mistaken("einsum", "\"\(equation)\" \(error.problem)", with: other.map { [$0] } ?? [], fix: error.fix, at: location)
-        }
-    }
 }
 
 /// Where the leading axes of two matrix operands come from.
 private struct BatchPlan {
     var both: [Int] = [], left: [Int] = [], right: [Int] = [], ones: [Int] = []
-}
-
-/// A parsed equation: the label of each axis of the operands and of the result.
-struct Einsum {
-    struct Mistake: Error {
-        var problem: String, fix: String
-    }
-
-    var inputs: [[Character]]
-    var output: [Character]
-
-    init(_ equation: String, ranks: [Int]) throws(Mistake) {
-        let text = equation.filter { $0 != " " }
-        let sides = text.split(separator: "->", omittingEmptySubsequences: false)
-        inputs = sides[0].split(separator: ",", omittingEmptySubsequences: false).map { Array($0) }
-        let labels = inputs.flatMap { $0 }
-        guard sides.count <= 2, (labels + (sides.count == 2 ? Array(sides[1]) : [])).allSatisfy({ $0.isASCII && $0.isLetter }) else {
-            throw Mistake(problem: "is no equation", fix: "write labels, commas and one arrow, such as \"ij,jk->ik\"")
-        }
-        guard inputs.count == ranks.count else {
-            throw Mistake(problem: "is for \(inputs.count) operands, was given \(ranks.count)", fix: "give labels for each operand, at most two")
-        }
-        for (number, rank) in ranks.enumerated() where inputs[number].count != rank {
-            throw Mistake(problem: "has \(inputs[number].count) labels for the \(rank) axes of operand \(number)", fix: "give one label for each axis")
-        }
-        for input in inputs where Set(input).count != input.count {
-            throw Mistake(problem: "repeats a label within an operand", fix: "give each axis of an operand a label of its own")
-        }
-        output = sides.count == 2 ? Array(sides[1]) : labels.filter { label in labels.count { $0 == label } == 1 }.sorted()
-        guard Set(output).count == output.count, output.allSatisfy({ labels.contains($0) }) else {
-            throw Mistake(problem: "has a result label that no operand has, or has it twice", fix: "use each of the operands' labels at most once after ->")
-        }
-    }
-
-    func applied<T: Operand>(to operands: [T], at location: SourceLocation) -> T {
-        // Labels of one operand alone that the result lacks are summed first.
-        var labels = inputs
-        let reduced = operands.enumerated().map { number, operand -> T in
-            let gone = inputs[number].indices.filter { axis in
-                let label = inputs[number][axis]
-                return !output.contains(label) && inputs.indices.allSatisfy { $0 == number || !inputs[$0].contains(label) }
-            }
-            labels[number] = inputs[number].indices.filter { !gone.contains($0) }.map { inputs[number][$0] }
-            return operand.reducing(Structural.reduceSum, gone, at: location)
-        }
-        var result = reduced[0], found = labels[0]
-        if reduced.count == 2 {
-            let shared = labels[0].filter { labels[1].contains($0) }
-            let place = { (side: Int, list: [Character]) in list.map { labels[side].firstIndex(of: $0)! } }
-            let batch = shared.filter { output.contains($0) }, summed = shared.filter { !output.contains($0) }
-            result = reduced[0].contracting(reduced[1], batch: (place(0, batch), place(1, batch)), reduce: (place(0, summed), place(1, summed)),
-                                            at: location)
-            found = batch + labels[0].filter { !shared.contains($0) } + labels[1].filter { !shared.contains($0) }
-        }
-        guard result.rank == output.count else { return result }
-        return result.permuting(output.map { found.firstIndex(of: $0)! }, at: location)
-    }
 }

@@ -25,6 +25,7 @@ struct StructuralGradientTests {
         Composition("matmul with a vector", [3], [2, 3, 2]) { $0[0].matmul($0[1]) },
         Composition("linear", [2, 3, 4], [5, 4], [5]) { $0[0].linear($0[1], $0[2]) },
         Composition("einsum", [2, 3, 4], [2, 4]) { $0[0].einsum("bij,bj->ib", $0[1]) },
+        Composition("einsum of a diagonal", [2, 3, 3], [3]) { $0[0].einsum("bii,i->b", $0[1]) },
         Composition("conv2d", [2, 2, 5, 4], [4, 1, 3, 2], [4]) { $0[0].conv2d($0[1], bias: $0[2], stride: 2, padding: 1, groups: 2) },
         Composition("conv2d of strides that leave a rest", [1, 1, 6, 6], [2, 1, 2, 2]) { $0[0].conv2d($0[1], stride: 3, dilation: 2) },
         Composition("maxPool", [1, 2, 5, 5]) { $0[0].maxPool2d(3, stride: 2, padding: 1) },

@@ -30,6 +30,12 @@ struct StructuralProductTests {
         #expect(try evaluate([a, b]) { $0[0].einsum("bij,kj->ikb", $0[1]) }.isNear([3, 2, 2], [9, -12, -26, -4, -9, 25, -4, 7, 28, -15, 7, 7]))
         #expect(try evaluate(a) { $0.einsum("ijk->ki") }.isNear([4, 2], [-8, 2, 2, 1, 1, 0, 0, -1]))
         #expect(try evaluate([reals([2], [1, 2]), reals([2], [3, 4])]) { $0[0].einsum("i,i", $0[1]) }.isNear([], [11]))
+        #expect(try evaluate(reals([2, 2], [1, 2, 3, 4])) { $0.einsum("ii->i") }.isNear([2], [1, 4]))
+        #expect(try evaluate(reals([2, 2], [1, 2, 3, 4])) { $0.einsum("ii") }.isNear([], [5]))
+        let (row, column) = (reals([1, 3], [1, 10, 100]), reals([2, 1], [1, 2]))
+        #expect(try evaluate([row, column]) { .einsum("...,...", [$0[0], $0[1]]) }.isNear([2, 3], [1, 10, 100, 2, 20, 200]))
+        #expect(try evaluate([row, column, reals([2], [5, 7])]) { .einsum("ij,kj,k->k", [$0[0], $0[1], $0[2]]) }.isNear([2], [555, 1554]))
+        #expect(try evaluate([reals([2, 1, 2], [1, 2, 3, 4]), column]) { .einsum("...ij,jk->...ik", [$0[0], $0[1]]) }.isNear([2, 1, 1], [5, 11]))
     }
 
     @Test func accumulators() throws {

@@ -40,6 +40,7 @@ enum Operators {
         arithmetic,
         attention,
         casts,
+        classical,
         constants,
         control,
         convolutions,
@@ -48,11 +49,14 @@ enum Operators {
         logic,
         losses,
         microsoftAttention,
+        namedTrees,
+        ngrams,
         normalizations,
         pooling,
         products,
         quantization,
         quantizedContributions,
+        random,
         recurrences,
         recurrentLayers,
         reductions,
@@ -61,7 +65,10 @@ enum Operators {
         sequenceModels,
         sequences,
         shapes,
+        signals,
         slicing,
+        training,
+        trees,
     ].flatMap { $0 }
 
     private static let byName = Dictionary(all.map { (Key(name: $0.name, domain: $0.domain.rawValue), $0) }, uniquingKeysWith: { first, _ in first })

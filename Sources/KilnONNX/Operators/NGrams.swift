@@ -1,0 +1,65 @@
+// Counts of sequences of tokens: how often each of a model's n-grams occurs in a row, with tokens skipped between.
+
+import KilnIR
+import KilnOps
+
+extension Operators {
+    static let ngrams: [Operator] = [
+        Operator("TfIdfVectorizer") { node in
+            let x = try node.stored(0)
+            let tokens = x.value.rank == 1 ? x.value.unsqueezed(0) : x.value
+            guard tokens.rank == 2, x.element == .string || x.element.isNative else { throw node.mistake("takes rows of tokens, was given \(x.value.type)") }
+            let pool = node.texts("pool_strings")?.map { StringPool.number(of: $0) } ?? node.integers("pool_int64s")?.map { Int64($0) } ?? []
+            let places = node.integers("ngram_indexes") ?? [], width = (places.max() ?? -1) + 1
+            var counts = node.full(0, TensorType(.i64, [tokens.dims[0], .constant(places.count)]))
+            var parts: [Value] = []
+            for grams in try lengths(node, pool) { parts.append(try occurrences(of: grams, in: tokens.cast(to: .i64), node)) }
+            if !parts.isEmpty { counts = .concatenate(parts, axis: 1) }
+            guard counts.dims[1] == .constant(places.count), places.allSatisfy({ $0 >= 0 }) else { throw node.mistake("has \(places.count) indices for its n-grams") }
+            let weights = node.literal(Literal(.f32, [places.count], doubles: node.reals("weights") ?? places.map { _ in 1 }))
+            let values = switch node.text("mode", "TF") {
+            case "TF": counts.cast(to: .f32)
+            case "IDF": (counts .> 0).select(weights, 0)
+            case "TFIDF": counts.cast(to: .f32) * weights
+            case let other: throw node.mistake("knows no mode '\(other)'")
+            }
+            let indices = node.literal(Literal(.i64, [places.count], scalars: places.map { .integer(Int64($0)) }))
+            let result = node.full(0, TensorType(.f32, [tokens.dims[0], .constant(width)])).put(indices, values, axis: 1, .add)
+            return x.value.rank == 1 ? result.reshaping(to: [.constant(width)]) : result
+        },
+    ]
+
+    /// The n-grams of one length, and whether it is one that is looked for.
+    private struct Grams {
+        var length: Int
+        var tokens: [Int64]
+        var isWanted: Bool
+    }
+
+    private static func lengths(_ node: NodeContext, _ pool: [Int64]) throws -> [Grams] {
+        let starts = (node.integers("ngram_counts") ?? []) + [pool.count]
+        let wanted = node.integer("min_gram_length", 1)..<node.integer("max_gram_length", 1) + 1
+        return try starts.indices.dropLast().compactMap { number in
+            guard 0 <= starts[number], starts[number] <= starts[number + 1], (starts[number + 1] - starts[number]) % (number + 1) == 0 else {
+                throw node.mistake("has n-grams that do not fill their lengths")
+            }
+            let tokens = Array(pool[starts[number]..<starts[number + 1]])
+            return tokens.isEmpty ? nil : Grams(length: number + 1, tokens: tokens, isWanted: wanted.contains(number + 1))
+        }
+    }
+
+    /// How often each occurs in each row: [rows, n-grams]. Single tokens have nothing between them that could be skipped.
+    private static func occurrences(of grams: Grams, in tokens: Value, _ node: NodeContext) throws -> Value {
+        let count = grams.tokens.count / grams.length
+        let pool = node.literal(Literal(.i64, [count, grams.length], scalars: grams.tokens.map { .integer($0) }))
+        var total = node.full(0, TensorType(.i64, [tokens.dims[0], .constant(count)]))
+        guard grams.isWanted else { return total }
+        for skip in 0...(grams.length == 1 ? 0 : max(node.integer("max_skip_count", 0), 0)) {
+            if let size = tokens.dims[1].constant, size < (grams.length - 1) * (skip + 1) + 1 { break }
+            // [rows, windows, 1, length] against [n-grams, length].
+            let windows = tokens.windowing([1], sizes: [grams.length], strides: [1], dilations: [skip + 1]).unsqueezed(2)
+            total = total + (windows .== pool).all(3).sum(1)
+        }
+        return total
+    }
+}
