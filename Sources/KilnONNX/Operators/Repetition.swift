@@ -42,7 +42,9 @@ struct Repetition {
     func run() throws -> [Item] {
         let rounds = count.flatMap { node.sizesIfKnown($0)?.first?.constant }
         if let rounds, rounds <= Self.writtenOut, case .items(let items) = try writeOut(rounds) { return items }
-        do { return try node.importer.attempt { try loop() } } catch let changing as ChangingTypes {
+        do { return try node.importer.attempt { try loop() } } catch let error where error is ChangingTypes || error is Unavailable {
+            // What a round can't do while its number is open, it may do when it is written out.
+            let changing = error as? ChangingTypes ?? ChangingTypes(reason: "a round has shapes that depend on its number")
             guard let count else { throw Unsupported(reason: changing.reason) }
             guard let rounds else { throw node.importer.unknown(node, "the number of rounds", [count]) }
             guard rounds <= Self.mostWrittenOut else { throw Unsupported(reason: "\(changing.reason), and \(rounds) rounds are too many to write out") }
