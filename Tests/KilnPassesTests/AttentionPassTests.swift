@@ -36,6 +36,10 @@ struct AttentionPassTests {
         Written("einsums", [[2, 7, 3, 4], [2, 5, 3, 4], [2, 5, 3, 4]]) {
             ($0[0].einsum("bqhd,bkhd->bhqk", $0[1]) * 0.5).softmax(-1).einsum("bhqk,bkhd->bqhd", $0[2])
         },
+        Written("weights whose NaNs are made 0", [[2, 6, 4], [2, 5, 4], [2, 5, 4]]) {
+            let weights = hidden($0[0].matmul($0[1].transpose(-1, -2)), by: -1).softmax(-1)
+            return weights.isNaN().select(0.0, weights).matmul($0[2])
+        },
         Written("a softmax over rows", [[6, 4], [6, 4], [6, 4]], isFound: false) { $0[0].matmul($0[1].t()).softmax(0).matmul($0[2]) },
         Written("weights used twice", [[6, 4], [6, 4], [6, 4]], isFound: false) {
             let weights = $0[0].matmul($0[1].t()).softmax(1)

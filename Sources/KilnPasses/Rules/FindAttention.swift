@@ -29,10 +29,14 @@ private struct WrittenAttention {
     private var added: ValueID?
     private var chosen: ValueID?
     private var causal: Int?
+    /// Whether weights that are NaN, as those of a row without a key are, are made 0.
+    private var isGuarded = false
 
     /// - Parameter side: the number of the last contraction's operand that is the softmax.
     init?(_ site: RewriteSite, weights side: Int) {
-        guard site.isOnlyUse(ofOperand: side), let softmax = Self.softmax(site, site.operation.operands[side]) else { return nil }
+        let unguarded = Self.unguarded(site, site.operation.operands[side])
+        isGuarded = unguarded != site.operation.operands[side]
+        guard site.isOnlyUse(ofOperand: side), let softmax = Self.softmax(site, unguarded) else { return nil }
         weightsSide = side
         values = site.operation.operands[1 - side]
         var value = softmax
@@ -76,6 +80,15 @@ private struct WrittenAttention {
         (queries, keys) = (product.operands[0], product.operands[1])
         (scale, added, chosen, causal) = found
         guard fits(site) else { return nil }
+    }
+
+    /// What a value is before its NaNs are made 0, where that is done.
+    private static func unguarded(_ site: RewriteSite, _ weights: ValueID) -> ValueID {
+        var value = weights
+        while let made = site.definition(of: value), made.op === Structural.reshape || made.op === Elementwise.cast { value = made.operands[0] }
+        guard let choice = site.definition(of: value), choice.op === Elementwise.select, site.uniform(choice.operands[1])?.double == 0,
+            let test = site.definition(of: choice.operands[0]), test.op === Elementwise.isNaN, test.operands[0] == choice.operands[2] else { return weights }
+        return choice.operands[2]
     }
 
     /// What goes into a softmax along the last axis, where the value is one, perhaps reshaped or cast.
@@ -176,7 +189,7 @@ private struct WrittenAttention {
         }
         var attributes: Attributes = ["scale": .scalar(.real(scale))]
         if let causal { attributes["causal"] = .dims([.constant(causal)]) }
-        attributes["empty_is_zero"] = .bool(false)
+        attributes["empty_is_zero"] = .bool(isGuarded)
         let result = site.builder.append(Structural.attention, operands, attributes, at: site.operation.location)[0]
         let flat = count > 0 ? result : result.reshaping(to: Array(result.dims.dropFirst()))
         return weightsSide == 0 ? flat : flat.permuting(Array(0..<count) + [count + 1, count])
