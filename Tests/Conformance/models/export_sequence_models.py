@@ -30,13 +30,23 @@ ENCODER_SIZES = [(2, 5), (1, 1), (3, 17), (1, 64)]
 
 
 class Decoder(torch.nn.Module):
-    """A small Llama: the cache comes in and goes out as tensors."""
+    """A small decoder: the cache comes in and goes out as tensors."""
 
-    def __init__(self, attention):
+    def __init__(self, kind, attention):
         super().__init__()
-        self.model = transformers.LlamaForCausalLM(transformers.LlamaConfig(
-            vocab_size=WORDS, hidden_size=SIZE, intermediate_size=2 * SIZE, num_hidden_layers=LAYERS, num_attention_heads=HEADS,
-            num_key_value_heads=GROUPS, max_position_embeddings=256, attn_implementation=attention, initializer_range=0.2))
+        config = {"vocab_size": WORDS, "initializer_range": 0.2, "attn_implementation": attention}
+        if kind == "gpt2":
+            config |= {"n_embd": SIZE, "n_layer": LAYERS, "n_head": HEADS, "n_positions": 256}
+        else:
+            config |= {"hidden_size": SIZE, "intermediate_size": 2 * SIZE, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS,
+                       "num_key_value_heads": GROUPS, "head_dim": SIZE // HEADS, "max_position_embeddings": 256}
+        if kind == "gemma2":
+            # Caps on scores and results; every other layer sees a window.
+            config |= {"sliding_window": 8, "attn_logit_softcapping": 5.0, "final_logit_softcapping": 3.0, "query_pre_attn_scalar": 16}
+        models = {"llama": transformers.LlamaForCausalLM, "gpt2": transformers.GPT2LMHeadModel, "qwen3": transformers.Qwen3ForCausalLM,
+                  "gemma2": transformers.Gemma2ForCausalLM, "olmo2": transformers.Olmo2ForCausalLM}
+        self.model = models[kind](models[kind].config_class(**config))
+        self.groups = HEADS if kind == "gpt2" else GROUPS
 
     def forward(self, input_ids, attention_mask, position_ids, *past):
         cache = DynamicCache()
@@ -49,14 +59,13 @@ class Decoder(torch.nn.Module):
     outputs = ["logits"] + [f"present.{i}.{p}" for i in range(LAYERS) for p in ("key", "value")]
     sizes = DECODER_SIZES
 
-    @staticmethod
-    def arguments(size, seed=0):
+    def arguments(self, size, seed=0):
         batch, tokens, past = size
         random = np.random.default_rng(seed)
         mask = np.ones((batch, past + tokens), np.int64)
         for row in range(1, batch):
             mask[row, :min(row, past)] = 0  # padding on the left
-        cache = [random.normal(size=(batch, GROUPS, past, SIZE // HEADS)).astype(np.float32) for _ in range(2 * LAYERS)]
+        cache = [random.normal(size=(batch, self.groups, past, SIZE // HEADS)).astype(np.float32) for _ in range(2 * LAYERS)]
         return [random.integers(0, WORDS, (batch, tokens)), mask, np.tile(np.arange(past, past + tokens), (batch, 1)), *cache]
 
     @staticmethod
@@ -68,7 +77,7 @@ class Decoder(torch.nn.Module):
 class Encoder(torch.nn.Module):
     """A small BERT."""
 
-    def __init__(self, attention):
+    def __init__(self, kind, attention):
         super().__init__()
         self.model = transformers.BertModel(transformers.BertConfig(
             vocab_size=WORDS, hidden_size=SIZE, num_hidden_layers=LAYERS, num_attention_heads=HEADS, intermediate_size=2 * SIZE,
@@ -82,8 +91,7 @@ class Encoder(torch.nn.Module):
     outputs = ["last_hidden_state", "pooler_output"]
     sizes = ENCODER_SIZES
 
-    @staticmethod
-    def arguments(size, seed=0):
+    def arguments(self, size, seed=0):
         batch, tokens = size
         random = np.random.default_rng(seed)
         mask = np.ones((batch, tokens), np.int64)
@@ -121,12 +129,14 @@ def export_optimum(model, path):
 
 def makers():
     table = {}
-    for kind, module in (("llama", Decoder), ("bert", Encoder)):
-        for attention in ("eager", "sdpa"):
+    kinds = {"llama": Decoder, "bert": Encoder, "gpt2": Decoder, "qwen3": Decoder, "gemma2": Decoder, "olmo2": Decoder}
+    for kind, module in kinds.items():
+        for attention in ("eager", "sdpa") if kind != "gemma2" else ("eager",):
             for dynamo in (False, True):
                 name = f"{kind}_{attention}" + ("_dynamo" if dynamo else "")
-                table[name] = (lambda m=module, a=attention: m(a), lambda model, path, d=dynamo: export(model, path, d))
-        table[f"optimum_{kind}"] = (lambda m=module: m("sdpa"), export_optimum)
+                table[name] = (lambda m=module, k=kind, a=attention: m(k, a), lambda model, path, d=dynamo: export(model, path, d))
+        if kind in ("llama", "bert"):
+            table[f"optimum_{kind}"] = (lambda m=module, k=kind: m(k, "sdpa"), export_optimum)
     return table
 
 
