@@ -57,17 +57,13 @@ extension Operators {
         Operator("Identity", items: { [try $0.item(0)] }),
         Operator("Dropout", items: { node in
             let x = try node.tensor(0)
-            if node.version >= 12, try node.trains() { throw Unsupported(reason: "drops elements at random") }
-            let mask = node.full(true, x.type.with(dtype: node.version < 10 ? x.dtype : .bool))
-            return [.tensor(x), .tensor(mask)]
+            guard node.version >= 12, let training = try node.tensorIfPresent(2), node.literalIfKnown(training)?[0].isTrue != false else {
+                return [.tensor(x), .tensor(node.full(true, x.type.with(dtype: node.version < 10 ? x.dtype : .bool)))]
+            }
+            let ratio = try node.tensorIfPresent(1)?.cast(to: x.dtype).reshape([]) ?? node.full(0.5, TensorType(x.dtype, []))
+            let dropped = training.reshape([]).select(ratio, 0)
+            let mask = Value.uniform(key: node.key, x.dims, dtype: .f32) .>= dropped.cast(to: .f32)
+            return [.tensor(mask.select(x / (1 - dropped), 0)), .tensor(mask)]
         }),
     ]
-}
-
-extension NodeContext {
-    /// Whether a node of Dropout drops anything: it is in training, and its ratio is not 0.
-    fileprivate func trains() throws -> Bool {
-        guard has(2), try literal(2, "whether it trains")[0].isTrue else { return false }
-        return has(1) ? try literal(1, "the ratio")[0].isTrue : true
-    }
 }

@@ -50,8 +50,9 @@ extension NodeContext {
     }
 
     /// The key of the node's stream: the bits of its seed, or its name's hash (G. Fowler, L. C. Noll and K.-P. Vo, FNV-1a).
-    fileprivate var key: Value {
-        let seed = real("seed")?.bitPattern ?? name.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+    var key: Value {
+        let seed = real("seed")?.bitPattern ?? integer("seed").map { UInt64(bitPattern: Int64($0)) }
+            ?? name.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
         return literal(Literal(.u32, [2], scalars: [.unsigned(seed & 0xFFFF_FFFF), .unsigned(seed >> 32)]))
     }
 }
