@@ -75,7 +75,7 @@ final class ElementLowering {
     }
 
     /// An index over the variables that merged axes left.
-    private func resolved(_ dim: Dim) -> Dim {
+    func resolved(_ dim: Dim) -> Dim {
         var logical = dim
         // An alias may name a variable that was merged once more.
         while !aliases.isEmpty, logical.indices.contains(where: { aliases[$0] != nil }) {

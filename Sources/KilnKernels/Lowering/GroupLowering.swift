@@ -16,6 +16,8 @@ final class GroupLowering {
     var phases: [Phase] = []
     /// The logical variables of a contraction that packing runs over.
     var packVariables: [Dim] = []
+    /// The variable of all its column axes together, where they lie in memory as one.
+    var packColumns: Dim?
     /// Bytes of worker scratch that the kernel uses.
     var workspace: Dim = 0
     /// Bytes of shared memory that the team phase being written has taken so far.

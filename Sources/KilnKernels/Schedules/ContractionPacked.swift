@@ -10,7 +10,7 @@ extension GroupLowering {
 
     /// Packs the rows once, and the columns once or (where packing writes elements many times over) in each block.
     func contractionPacked(_ plan: ContractionPlan) throws {
-        packVariables = contractionVariables(plan)
+        try beginPacking(plan)
         let range = fullDepth(plan)
         let rowsOuter = plan.size(plan.rowsOuter)
         let rowPanel = plan.depth * .constant(plan.tileRows)
@@ -127,7 +127,7 @@ extension GroupLowering {
     private static let parts = 16
 
     func contractionSplit(_ plan: ContractionPlan) throws {
-        packVariables = contractionVariables(plan)
+        try beginPacking(plan)
         let outermost = plan.contraction.sizes[plan.k[0]]
         let inner = plan.size(Array(plan.k.dropFirst()))
         let step = Dim.constant(max(1, 512 / max(inner.constant ?? 512, 1)))

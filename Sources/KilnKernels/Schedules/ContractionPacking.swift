@@ -26,6 +26,33 @@ extension GroupLowering {
         plan.contraction.sizes.map { $0 == 1 ? 0 : elements.makeVariable(size: $0) }
     }
 
+    /// Makes the variables that packing runs over.
+    func beginPacking(_ plan: ContractionPlan) throws {
+        packVariables = contractionVariables(plan)
+        packColumns = plan.n.count == 1 ? packVariables[plan.n[0]] : try joinsColumns(plan) ? join(plan, packVariables) : nil
+    }
+
+    /// Whether several column axes lie in memory as one would, so that no address shows where a line ends.
+    private func joinsColumns(_ plan: ContractionPlan) throws -> Bool {
+        let variables = contractionVariables(plan)
+        let columns = join(plan, variables)
+        return try observe { _ = try columnElement(plan, variables, []) }
+            .allSatisfy { elements.resolved($0).coefficient(ofIndex: columns.indices.first!) != nil }
+    }
+
+    /// One variable for the column axes, whose own variables are defined by it.
+    func join(_ plan: ContractionPlan, _ variables: [Dim]) -> Dim {
+        let columns = elements.makeVariable(size: plan.columnCount)
+        var rest = columns
+        for number in plan.n.reversed() {
+            let size = plan.contraction.sizes[number]
+            let quotient = number == plan.n.first ? 0 : rest.dividedDown(by: size, ranges: elements.ranges)
+            if let id = variables[number].indices.first { elements.aliases[id] = rest - quotient * size }
+            rest = quotient
+        }
+        return columns
+    }
+
     /// Loops over the summed axes; the body gets the position within the range, in row-major order.
     func depthLoops(_ plan: ContractionPlan, _ range: DepthRange, _ variables: [Dim], _ body: (Dim) throws -> Void) throws {
         func loops(_ rest: ArraySlice<Int>, _ position: Dim) throws {
@@ -113,27 +140,26 @@ extension GroupLowering {
 
     /// Packs panels `first ..< first + count` of columns for a range of the summed axes; each panel takes `depth * tileColumns` elements.
     func packColumns(_ plan: ContractionPlan, first: Dim, count: Dim, range: DepthRange, to memory: Memory, base: Dim) throws {
-        if plan.n.count == 1 {
+        if let columns = packColumns {
             return try writer.loop(to: count) { p in
-                try packColumnPanel(plan, panel: first + p, range, memory, base + p * range.depth * .constant(plan.tileColumns))
+                try packColumnPanel(plan, columns, panel: first + p, range, memory, base + p * range.depth * .constant(plan.tileColumns))
             }
         }
         try packColumnRuns(plan, first: first, count: count, range, memory, base)
     }
 
-    private func packColumnPanel(_ plan: ContractionPlan, panel: Dim, _ range: DepthRange, _ memory: Memory, _ base: Dim) throws {
+    private func packColumnPanel(_ plan: ContractionPlan, _ columns: Dim, panel: Dim, _ range: DepthRange, _ memory: Memory, _ base: Dim) throws {
         let variables = packVariables
         let tile = plan.tileColumns
-        let n = plan.n[0]
         let isWhole = plan.columnCount.constant.map { $0 % tile == 0 } ?? false
         let start = writer.bind(panel * .constant(tile))
         func inside(_ column: Dim) -> [IndexCondition] { isWhole ? [] : [.isNonNegative(plan.columnCount - 1 - column)] }
-        let alongColumns = stride(plan.columns, plan.columnsOperand, n) == 1
+        let alongColumns = stride(plan.columns, plan.columnsOperand, plan.n.last!) == 1
         let alongDepth = plan.k.last.map { stride(plan.columns, plan.columnsOperand, $0) == 1 } ?? false
         if !alongColumns, alongDepth {
             return try depthBlocks(plan, range, variables) { positions in
                 try writer.loop(to: .constant(tile)) { column in
-                    elements.setVariable(variables[n], to: start + column)
+                    elements.setVariable(columns, to: start + column)
                     try positions { k in
                         let value = try columnElement(plan, variables, inside(start + column))
                         writer.store(writer.convert(value, to: plan.accumulator), memory, base + k * .constant(tile) + column)
@@ -145,7 +171,7 @@ extension GroupLowering {
             for vector in 0..<plan.tileVectors {
                 try writer.lanes(plan.lanes, count: .constant(plan.lanes)) { lane in
                     let column = start + .constant(vector * plan.lanes) + lane
-                    elements.setVariable(variables[n], to: column)
+                    elements.setVariable(columns, to: column)
                     let value = try columnElement(plan, variables, inside(column))
                     writer.store(writer.convert(value, to: plan.accumulator), memory, base + k * .constant(tile) + .constant(vector * plan.lanes) + lane)
                 }
@@ -153,40 +179,38 @@ extension GroupLowering {
         }
     }
 
-    /// Several column axes: a vector of a panel may lie on two or more lines of the innermost axis. Each line gives its lanes
-    /// by a masked load, so that all stores are whole.
+    /// Several column axes: a vector of a panel may lie on two or more lines of the innermost axis. Each line in turn writes the
+    /// lanes from its first on, by a masked load and, but for the vector's first line, a masked store.
     ///
-    ///     columns   0 …………… 15          line 0: x = 40 … 55    lanes 0 – 7
+    ///     columns   0 …………… 15          line 0: x = 40 … 55    lanes 0 – 7, the others nothing that counts
     ///               └ line 0 ┘└ line 1 ┘   line 1: x = 0 … 7      lanes 8 – 15
     private func packColumnRuns(_ plan: ContractionPlan, first: Dim, count: Dim, _ range: DepthRange, _ memory: Memory, _ base: Dim) throws {
         let inner = plan.n.last!
         let run = plan.contraction.sizes[inner]
-        let tile = Dim.constant(plan.tileColumns)
-        let pieces = run.constant.map { (plan.lanes + $0 - 2) / $0 + 1 } ?? plan.lanes
+        let tile = Dim.constant(plan.tileColumns), lanes = Dim.constant(plan.lanes)
         try writer.loop(to: count) { p in
             for vector in 0..<plan.tileVectors {
                 let start = writer.bind((first + p) * tile + .constant(vector * plan.lanes))
+                let left = writer.bind(plan.columnCount - start)
                 let line = writer.bind(start / run)
-                let frames = (0..<pieces).map { piece in pieceVariables(plan, line: line + .constant(piece)) }
-                try depthLoops(plan, range, packVariables) { k in
-                    for frame in frames { for number in plan.k { elements.copyVariable(packVariables[number], to: frame.variables[number]) } }
-                    try writer.lanes(plan.lanes, count: .constant(plan.lanes)) { lane in
-                        let column = start + lane
-                        var result: ValueNumber?
-                        for (piece, frame) in frames.enumerated() {
-                            let x = column - frame.line * run
-                            elements.setVariable(frame.variables[inner], to: x)
-                            var conditions: [IndexCondition] = [.isNonNegative(plan.columnCount - 1 - column)]
-                            if piece > 0 { conditions.append(.isNonNegative(x)) }
-                            conditions.append(.isNonNegative(run - 1 - x))
-                            let value = writer.convert(try columnElement(plan, frame.variables, conditions), to: plan.accumulator)
-                            let isHere = writer.define(.holds(conditions), .bool)
-                            let otherwise = result ?? writer.constant(0, plan.accumulator)
-                            result = writer.apply(.select, isHere, value, otherwise)
+                func pack(line: Dim, isFirst: Bool) throws {
+                    let frame = pieceVariables(plan, line: line)
+                    // The lane at which the line begins.
+                    let begin = writer.bind(frame.line * run - start)
+                    try depthLoops(plan, range, packVariables) { k in
+                        for number in plan.k { elements.copyVariable(packVariables[number], to: frame.variables[number]) }
+                        try writer.lanes(plan.lanes, count: lanes) { lane in
+                            elements.setVariable(frame.variables[inner], to: lane - begin)
+                            let begun: [IndexCondition] = isFirst ? [] : [.isNonNegative(lane - begin)]
+                            let within = begun + [.isNonNegative(begin + run - 1 - lane), .isNonNegative(left - 1 - lane)]
+                            let value = writer.convert(try columnElement(plan, frame.variables, within), to: plan.accumulator)
+                            writer.store(value, memory, base + (p * range.depth + k) * tile + .constant(vector * plan.lanes) + lane, where: begun)
                         }
-                        writer.store(result!, memory, base + (p * range.depth + k) * tile + .constant(vector * plan.lanes) + lane)
                     }
                 }
+                try pack(line: line, isFirst: true)
+                let lines = writer.bind((Dim.minimum(lanes, left) + start - 1) / run - line + 1)
+                try writer.loop(from: 1, to: lines) { try pack(line: line + $0, isFirst: false) }
             }
         }
     }

@@ -34,9 +34,8 @@ extension GroupLowering {
         var border: [(low: Dim, high: Dim)] = []
         var expected: Set<IndexCondition> = []
         for (index, size) in zip(plan.columns.indices, shape) {
-            guard let least = ranges.bound(index, upper: false), let most = ranges.bound(index, upper: true),
-                let low = (-least).constant, let high = (most - size + 1).constant else { return nil }
-            border.append((.constant(max(low, 0)), .constant(max(high, 0))))
+            guard let least = ranges.bound(index, upper: false), let most = ranges.bound(index, upper: true) else { return nil }
+            border.append((.maximum(-least, 0), .maximum(most.withoutRounding - size + 1, 0)))
             expected.insert(.isNonNegative(index))
             expected.insert(.isNonNegative(size - 1 - index))
         }
@@ -79,5 +78,17 @@ extension GroupLowering {
     func columnElement(_ plan: ContractionPlan, _ variables: [Dim], _ conditions: [IndexCondition]) throws -> ValueNumber {
         guard let place = plan.columnsPlace else { return try elements.factor(plan.columns, plan.columnsOperand, variables, conditions) }
         return elements.load(place, plan.columns.indices.map { $0.substituting(indices: variables, ranges: elements.ranges) }, where: conditions)
+    }
+}
+
+extension Dim {
+    /// A bound from above that holds no quotients rounded down which are multiplied again, as those of strides are: `2 * floor(n / 2)`
+    /// gives `n`.
+    fileprivate var withoutRounding: Dim {
+        terms.reduce(0) { sum, term in
+            guard term.coefficient > 0, term.atoms.count == 1, case .floorDivide(let whole, let by) = term.atoms[0], let divisor = by.constant,
+                term.coefficient % divisor == 0 else { return sum + Dim(terms: [term]) }
+            return sum + .constant(term.coefficient / divisor) * whole
+        }
     }
 }

@@ -83,14 +83,7 @@ extension GroupLowering {
     /// Logical variables of the result, with the column axes seen as one.
     func epilogueFrame(_ plan: ContractionPlan) -> EpilogueFrame {
         let variables = contractionVariables(plan)
-        let columns = elements.makeVariable(size: plan.columnCount)
-        var rest = columns
-        for number in plan.n.reversed() {
-            let size = plan.contraction.sizes[number]
-            let quotient = number == plan.n.first ? 0 : rest.dividedDown(by: size, ranges: elements.ranges)
-            if let id = variables[number].indices.first { elements.aliases[id] = rest - quotient * size }
-            rest = quotient
-        }
+        let columns = join(plan, variables)
         return EpilogueFrame(variables: Array(variables[..<plan.contraction.outputRank]), columns: columns)
     }
 }
