@@ -56,6 +56,7 @@ enum Operators {
         products,
         quantization,
         quantizedContributions,
+        quantizedGathers,
         random,
         recurrences,
         recurrentLayers,

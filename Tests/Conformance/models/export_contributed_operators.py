@@ -1,4 +1,4 @@
-"""Writes models of one node each, of ONNX Runtime's own operators of attention, with inputs and its results.
+"""Writes models of one node each, of ONNX Runtime's own operators of attention and quantized tables, with inputs and its results.
 
 Usage: export_contributed_operators.py OUT_DIR [NAME ...]
 
@@ -12,7 +12,8 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper
 
-TYPES = {np.dtype("float32"): TensorProto.FLOAT, np.dtype("int32"): TensorProto.INT32, np.dtype("int64"): TensorProto.INT64}
+TYPES = {np.dtype("float32"): TensorProto.FLOAT, np.dtype("int32"): TensorProto.INT32, np.dtype("int64"): TensorProto.INT64,
+         np.dtype("uint8"): TensorProto.UINT8}
 SIZES = [(2, 3, 5), (1, 1, 7), (3, 4, 2)]
 HEADS, GROUPS, SIZE = 4, 2, 16
 
@@ -62,6 +63,14 @@ def filled(random, names, shape):
 
 def positions(random, names, shape):
     return random.integers(0, 32, shape).astype(np.int64)
+
+
+def octets(random, names, shape):
+    return random.integers(0, 256, shape).astype(np.uint8)
+
+
+def rows(random, names, shape):
+    return random.integers(-12, 12, shape).astype(np.int64)
 
 
 def table():
@@ -122,6 +131,13 @@ def table():
         "rotary_offset": Node("RotaryEmbedding", y, {}, [("input", ["b", "s", d], None), ("position_ids", [1], positions)] + angles),
         "rotary_part": Node("RotaryEmbedding", y, {"num_heads": HEADS, "rotary_embedding_dim": 8},
                             [("input", ["b", "s", d], None)] + places + [("cos", [64, 4], None), ("sin", [64, 4], None)]),
+    }
+    table = [("data", [12, 32], octets), ("indices", ["b", "s"], rows), ("scales", [12, 4], None)]
+    blocks = {"bits": 4, "block_size": 16, "gather_axis": 0, "quantize_axis": 1}
+    nodes |= {
+        "gather_quantized": Node("GatherBlockQuantized", y, blocks, table),
+        "gather_quantized_zeros": Node("GatherBlockQuantized", y, blocks, table + [("zeros", [12, 2], octets)]),
+        "gather_quantized_bytes": Node("GatherBlockQuantized", y, blocks | {"bits": 8}, [table[0], table[1], ("scales", [12, 2], None)]),
     }
     return nodes
 
