@@ -65,6 +65,7 @@ extension Dim {
     public func dividedDown(by divisor: Dim, ranges: IndexRanges) -> Dim {
         if divisor == 1 { return self }
         if case (.constant(let x), .constant(let y)) = (self, divisor), y > 0 { return .constant(Int.floorDivide(x, y)) }
+        if divisor.terms.count > 1, let exact = divided(exactlyBy: divisor) { return exact }
         var quotient: [DimTerm] = []
         var rest: [DimTerm] = []
         for term in terms {
@@ -76,6 +77,18 @@ extension Dim {
             } else { rest.append(term) }
         }
         return Dim(terms: quotient) + Dim(terms: rest).remainderQuotient(by: divisor, ranges: ranges)
+    }
+
+    /// The quotient of polynomials, where the division leaves no remainder: first terms divide each other, as the order of terms is kept by products.
+    private func divided(exactlyBy divisor: Dim) -> Dim? {
+        guard let first = divisor.terms.first else { return nil }
+        var (quotient, rest) = ([DimTerm](), self)
+        while let next = rest.terms.first {
+            guard quotient.count < 32, let term = next.divided(by: Dim(terms: [first])) else { return nil }
+            quotient.append(term)
+            rest = rest - Dim(terms: [term]) * divisor
+        }
+        return Dim(terms: quotient)
     }
 
     private func remainderQuotient(by divisor: Dim, ranges: IndexRanges) -> Dim {

@@ -71,6 +71,12 @@ public final class KnownElements {
         return elements
     }
 
+    /// The number that every element is, whatever the shape; nil where they differ or are not known.
+    public func repeated(_ value: Value) -> Scalar? {
+        steps = 0
+        return element(value.id, value.dims.indices.map { .index($0) })?.scalar
+    }
+
     /// The value as a literal, where all of it is known; one that is a constant is given as it is, whatever its size.
     public func literal(of value: Value, limit: Int = 4096) -> Literal? {
         if case .constant(let literal)? = form(of: value.id)?.form { return literal }
@@ -287,8 +293,8 @@ public final class KnownElements {
             let quotient = a / b
             return !isFloat || quotient * b == a ? .size(quotient) : nil
         case .remainder: return b != 0 && IndexRanges.isNonNegative(b) && IndexRanges.isNonNegative(a) ? .size(a % b) : nil
-        case .maximum: return .size(Dim.maximum(a, b))
-        case .minimum: return .size(Dim.minimum(a, b))
+        case .maximum: return .size(IndexRanges.isNonNegative(a - b) ? a : IndexRanges.isNonNegative(b - a) ? b : .maximum(a, b))
+        case .minimum: return .size(IndexRanges.isNonNegative(a - b) ? b : IndexRanges.isNonNegative(b - a) ? a : .minimum(a, b))
         case .equal: return decided(Self.isEqual(a, b))
         case .notEqual: return decided(Self.isEqual(a, b).map { !$0 })
         case .less: return decided(Self.isLess(a, b))

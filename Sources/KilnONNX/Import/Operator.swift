@@ -44,6 +44,7 @@ enum Operators {
         constants,
         control,
         convolutions,
+        found,
         grids,
         indexing,
         logic,

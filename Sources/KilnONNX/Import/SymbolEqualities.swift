@@ -12,9 +12,9 @@ struct SymbolEqualities {
         dim.substituting { if case .symbol(let name) = $0 { known[name] } else { nil } }
     }
 
-    /// Takes two expressions as equal. False where no symbol can be expressed by the rest.
+    /// Takes two expressions as equal. False where no symbol can be expressed by the rest, or was before: one that is no input's.
     mutating func add(_ a: Dim, _ b: Dim) -> Bool {
-        guard let (symbol, value) = Self.solved(a, b) else { return false }
+        guard let (symbol, value) = Self.solved(a, b), known[symbol] == nil else { return false }
         for (name, dim) in known {
             known[name] = dim.substituting { $0 == .symbol(symbol) ? value : nil }
         }
