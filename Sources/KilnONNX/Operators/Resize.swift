@@ -5,8 +5,8 @@ import KilnOps
 
 extension Operators {
     static let resizing: [Operator] = [
-        Operator("Resize") { try ResizePlan($0).resized() },
-        Operator("Upsample") { try ResizePlan(upsample: $0).resized() },
+        Operator("Resize", items: { try ResizePlan($0).resized() }),
+        Operator("Upsample", items: { try ResizePlan(upsample: $0).resized() }),
     ]
 }
 
@@ -14,11 +14,12 @@ extension Operators {
 private struct ResizePlan {
     let node: NodeContext
     let x: Value
+    let element: ElementType
     var axes: [AxisResampling] = []
 
     init(_ node: NodeContext) throws {
         self.node = node
-        x = try node.tensor(0)
+        (x, element) = try Self.operand(node)
         if node.version < 11 {
             try scale(by: try node.literal(1, "the scales"), of: Array(0..<x.rank), .old(node))
             return
@@ -41,7 +42,7 @@ private struct ResizePlan {
 
     init(upsample node: NodeContext) throws {
         self.node = node
-        x = try node.tensor(0)
+        (x, element) = try Self.operand(node)
         let rule = ResamplingRule.old(node)
         if node.version >= 9 {
             try scale(by: try node.literal(1, "the scales"), of: Array(0..<x.rank), rule)
@@ -50,6 +51,11 @@ private struct ResizePlan {
         } else {
             try scale(by: [1, 1, node.real("height_scale", 1), node.real("width_scale", 1)], of: Array(0..<x.rank), rule)
         }
+    }
+
+    private static func operand(_ node: NodeContext) throws -> (Value, ElementType) {
+        let tensor = try node.stored(0)
+        return (tensor.value, tensor.element)
     }
 
     /// Exporters give an empty tensor for what they leave out.
@@ -89,12 +95,15 @@ private struct ResizePlan {
         }
     }
 
-    func resized() throws -> Value {
+    func resized() throws -> [Item] { [.tensor(ImportedTensor(try result(), element))] }
+
+    private func result() throws -> Value {
         let changed = axes.indices.filter { axes[$0].changes }
         guard !changed.isEmpty else { return x }
         if axes[changed[0]].rule.mode == .nearest {
             return try changed.reduce(x) { try axes[$1].nearest($0, axis: $1, node) }
         }
+        guard element.isNative else { throw Unsupported(reason: "elements of type \(element) can't be interpolated") }
         let wide: DType = x.dtype.isFloat ? x.dtype == .f64 ? .f64 : .f32 : x.dtype.byteCount >= 4 ? .f64 : .f32
         let result = try changed.reduce(x.cast(to: wide)) { try axes[$1].interpolated($0, axis: $1, node) }
         return x.dtype.isFloat ? result.cast(to: x.dtype) : result.round().cast(to: x.dtype)
