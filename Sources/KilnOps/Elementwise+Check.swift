@@ -41,13 +41,14 @@ extension Elementwise {
 
 extension [Dim] {
     /// The shape that two shapes broadcast to as NumPy's do: aligned at the last axis, sizes equal or 1. Sizes are equal when their
-    /// expressions are. Nil where they do not fit.
+    /// expressions are, or may be where none is a symbol that could be named as the other: a broadcast then checks each call. Nil where
+    /// they do not fit.
     public static func broadcast(_ a: Shape, _ b: Shape) -> Shape? {
         if a == b { return a }
         guard firstMismatch(a, b) == nil else { return nil }
         let (long, short) = a.count >= b.count ? (a, b) : (b, a)
         let lead = long.count - short.count
-        return long.indices.map { axis in axis >= lead && long[axis] == 1 ? short[axis - lead] : long[axis] }
+        return long.indices.map { axis in axis >= lead ? Dim.meet(long[axis], short[axis - lead]) ?? long[axis] : long[axis] }
     }
 
     /// The first axis of the longer shape on which two shapes do not broadcast, with the sizes of both.
@@ -55,10 +56,24 @@ extension [Dim] {
         let rank = Swift.max(a.count, b.count)
         for axis in 0..<rank {
             let (i, j) = (axis - rank + a.count, axis - rank + b.count)
-            guard i >= 0, j >= 0, a[i] != b[j], a[i] != 1, b[j] != 1 else { continue }
+            guard i >= 0, j >= 0, Dim.meet(a[i], b[j]) == nil else { continue }
             return (axis, a[i], b[j])
         }
         return nil
+    }
+}
+
+extension Dim {
+    /// The size that two sizes broadcast to; nil where they don't, or where a symbol of one could be named by the other.
+    fileprivate static func meet(_ a: Dim, _ b: Dim) -> Dim? {
+        if a == b || b == 1 { return a }
+        if a == 1 { return b }
+        let difference = a - b
+        guard IndexCondition.isZero(difference).isKnown == nil else { return nil }
+        for term in difference.terms where term.atoms.count == 1 { if case .symbol = term.atoms[0] { return nil } }
+        // A number is the best name of a size, then the shorter expression.
+        if a.constant != nil || b.constant != nil { return a.constant != nil ? a : b }
+        return a.description.count <= b.description.count ? a : b
     }
 }
 
