@@ -104,8 +104,8 @@ extension Dim {
     /// and a start are taken to lie within the axis, which the slice itself checks in each run.
     fileprivate func position(_ size: Dim, isEnd: Bool, _ isBackward: Bool) -> Dim {
         let (least, most): (Dim, Dim) = isBackward ? (-1, size - 1) : (0, size)
-        // What exporters write for "to the end".
-        if let constant, constant.magnitude > 1 << 31 - 2 { return constant < 0 ? least : most }
+        // What exporters write for "to the end": numbers that no axis reaches.
+        if let constant, constant.magnitude >= 1_000_000_000 { return constant < 0 ? least : most }
         if SizeFacts.isNegative(self) == true { return SizeFacts.maximum(least, self + size) }
         if SizeFacts.isKnown(self, atLeast: most) { return most }
         return SizeFacts.isKnown(most, atLeast: self) || !isEnd || size.constant != nil ? self : .minimum(self, most)
