@@ -38,7 +38,7 @@ def content(shape, random):
 MODELS = {
     "magika": ("magika==1.0.3", "standard_v3_3/model.onnx", content, [(1, 2048), (3, 2048), (8, 2048)]),
     "text_detector": ("rapidocr-onnxruntime==1.4.4", "ch_PP-OCRv4_det_infer.onnx", image, [(1, 3, 320, 480), (1, 3, 96, 640), (2, 3, 224, 160)]),
-    "text_direction": ("rapidocr-onnxruntime==1.4.4", "ch_ppocr_mobile_v2.0_cls_infer.onnx", image, [(1, 3, 48, 192), (6, 3, 48, 192), (2, 3, 32, 320)]),
+    "text_direction": ("rapidocr-onnxruntime==1.4.4", "ch_ppocr_mobile_v2.0_cls_infer.onnx", image, [(1, 3, 48, 192), (6, 3, 48, 192), (2, 3, 64, 320)]),
     "text_reader": ("rapidocr-onnxruntime==1.4.4", "ch_PP-OCRv4_rec_infer.onnx", image, [(1, 3, 48, 320), (3, 3, 48, 100), (1, 3, 48, 571)]),
 }
 
