@@ -122,6 +122,10 @@ struct SignatureTable {
         if let count = op.operandCount, count != nodes.count {
             throw context.error("takes \(count) operand\(count == 1 ? "" : "s"), was given \(nodes.count)", fix: "pass \(count)")
         }
+        guard op.measures == nil else {
+            throw context.error("gives a size that depends on elements, and a tensor's sizes are known before these",
+                                fix: "compile the graph, and run it as a CompiledGraph")
+        }
         let results = try op.infer(context).map { intern($0) }
         if count >= limit {
             for slot in slots { slot?.releasePullbacks() }

@@ -119,7 +119,7 @@ package final class ProgramWriter {
         let type = graph.type(of: operation.results[0]), limit = graph.type(of: operation.operands[0]).shape[0]
         try sizes.add(symbol, limit: limit, at: operation)
         var steps = [Step.measure(symbol: symbol, from: count, limit: limit)]
-        let result = makeTemporary("prefix", type)
+        let result = makeTemporary("t", type)
         values[operation.results[0]] = result
         if case .arena = program.buffers[data].storage {
             lifetimes[result] = nil
