@@ -138,8 +138,14 @@ struct StageArguments: ParsableArguments {
     @Option(help: "Only the kernel of this name, as the stage `loops` has it.")
     var kernel: String?
 
+    @Flag(help: "Print long constants too, so that the text can be read back.")
+    var full = false
+
     @Option(help: "Print what is made for a GPU: \(GPU.all.map(\.name).joined(separator: ", ")); sm_80 for the stage ptx if left out.")
     var gpu: String?
+
+    /// Bytes of the longest constant that is printed.
+    var longest: Int { full ? .max : 4096 }
 
     /// The GPU whose stages are printed; nil for the processor's.
     func chosenGPU() throws -> GPU? {

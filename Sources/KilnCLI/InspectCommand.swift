@@ -19,15 +19,15 @@ struct InspectCommand: ParsableCommand {
         var options = try target.options()
         if let gpu = try stage.chosenGPU() { options.target = Target(gpu) }
         let graph = try model.load()
-        if stage.stage == .graph { return print(graph, terminator: "") }
+        if stage.stage == .graph { return print(graph.description(literalsAtMost: stage.longest), terminator: "") }
         let groups = try Pipeline.fuse(Pipeline.simplify(graph, options), options)
-        if stage.stage == .groups, stage.kernel == nil { return print(groups, terminator: "") }
+        if stage.stage == .groups, stage.kernel == nil { return print(groups.description(literalsAtMost: stage.longest), terminator: "") }
         let program = try Pipeline.lower(groups, checks: Pipeline.checks(of: graph), options)
         let kernel = try stage.kernel.map { try number(of: $0, in: program) }
         switch stage.stage {
         case .graph: break
-        case .groups: if let kernel { print(groups.groupRegions[kernel], terminator: "") }
-        case .loops: print(kernel.map { program.kernels[$0].description(in: program) } ?? program.description, terminator: "")
+        case .groups: if let kernel { print(groups.groupRegions[kernel].description(literalsAtMost: stage.longest), terminator: "") }
+        case .loops: print(kernel.map { program.kernels[$0].description(in: program) } ?? program.description(literalsAtMost: stage.longest), terminator: "")
         case .llvm: try printEach(kernel, program) { try LLVMBackend.llvmText(program, kernel: $0, target: options.target) }
         case .ptx where kernel == nil: print(try Pipeline.generate(program, options).devices.compactMap(\.ptx).joined(), terminator: "")
         case .asm, .ptx: try printEach(kernel, program) { try LLVMBackend.assembly(program, kernel: $0, target: options.target) }

@@ -62,7 +62,11 @@ extension Literal: CustomStringConvertible {
     private static let listedCount = 32
 
     /// The type and the elements: `f32[3] [1.0, 2.0, 3.0]`, or many as `f32[100] base64 "…"`.
-    public var description: String {
+    public var description: String { description(atMost: .max) }
+
+    /// The same; of more bytes than `most` only how many they are, which can't be read back.
+    package func description(atMost most: Int) -> String {
+        if byteCount > most { return "\(type) of \(byteCount) bytes" }
         if count <= Self.listedCount {
             let scalars = self.scalars
             // What a list can't hold (a NaN's payload) shows in the bytes.
@@ -93,7 +97,9 @@ extension Literal: CustomStringConvertible {
 }
 
 extension Attribute: CustomStringConvertible {
-    public var description: String {
+    public var description: String { description(atMost: .max) }
+
+    func description(atMost most: Int) -> String {
         switch self {
         case .bool(let b): String(b)
         case .int(let i): String(i)
@@ -103,15 +109,17 @@ extension Attribute: CustomStringConvertible {
         case .scalar(let s): s.description
         case .dtype(let d): d.name
         case .string(let s): s.quoted
-        case .literal(let l): "literal \(l)"
+        case .literal(let l): "literal \(l.description(atMost: most))"
         }
     }
 }
 
 extension Attributes: CustomStringConvertible {
     /// `{axis = 1, reverse = false}`; nothing where there are none.
-    public var description: String {
-        entries.isEmpty ? "" : "{\(entries.map { "\($0.name.asName) = \($0.value)" }.joined(separator: ", "))}"
+    public var description: String { description(atMost: .max) }
+
+    func description(atMost most: Int) -> String {
+        entries.isEmpty ? "" : "{\(entries.map { "\($0.name.asName) = \($0.value.description(atMost: most))" }.joined(separator: ", "))}"
     }
 }
 

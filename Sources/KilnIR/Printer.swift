@@ -2,8 +2,11 @@
 
 extension Graph: CustomStringConvertible {
     /// The graph's text, which `Graph.parse` reads.
-    public var description: String {
-        var printer = GraphPrinter(self)
+    public var description: String { description(literalsAtMost: .max) }
+
+    /// The same; of literals of more bytes only how many they are, which can't be read back.
+    public func description(literalsAtMost most: Int) -> String {
+        var printer = GraphPrinter(self, literalsAtMost: most)
         printer.printAll(indent: "")
         return printer.lines.joined(separator: "\n") + "\n"
     }
@@ -30,13 +33,16 @@ extension Graph: CustomStringConvertible {
 /// Writes a graph line by line; what is broken prints with question marks, for the verifier's messages.
 struct GraphPrinter {
     let graph: Graph
+    /// Bytes of the longest literal that is printed.
+    let literalsAtMost: Int
     private(set) var lines: [String] = []
     /// The line where each operation begins.
     private(set) var operationLines: [Int] = []
     private var names: [ValueID: String] = [:]
 
-    init(_ graph: Graph) {
+    init(_ graph: Graph, literalsAtMost: Int) {
         self.graph = graph
+        self.literalsAtMost = literalsAtMost
         var taken: Set<String> = []
         for (position, port) in graph.inputs.enumerated() {
             names[port.value] = taken.insert(port.name).inserted ? "%\(port.name.asName)" : "%\(position)"
@@ -74,12 +80,12 @@ struct GraphPrinter {
         line += operation.op.name == "return" ? operation.op.name.quoted : operation.op.name.asName
         if operation.operands.isEmpty, operation.results.isEmpty { line += "()" }
         if !operation.operands.isEmpty { line += " " + operation.operands.map(text).joined(separator: ", ") }
-        if !operation.attributes.entries.isEmpty { line += " \(operation.attributes)" }
+        if !operation.attributes.entries.isEmpty { line += " \(operation.attributes.description(atMost: literalsAtMost))" }
         if !operation.results.isEmpty { line += " : " + operation.results.map(typeText).joined(separator: ", ") }
         line += operation.location.suffix
         lines.append(line + (operation.regions.isEmpty ? "" : " with {"))
         for region in operation.regions {
-            var inner = GraphPrinter(region)
+            var inner = GraphPrinter(region, literalsAtMost: literalsAtMost)
             inner.printAll(indent: indent + "  ")
             lines += inner.lines
         }

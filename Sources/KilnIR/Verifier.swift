@@ -109,7 +109,7 @@ private struct GraphVerifier {
 
     /// The error with the lines around an operation.
     private func fault(_ problem: String, at position: Int? = nil) -> InternalError {
-        var printer = GraphPrinter(graph)
+        var printer = GraphPrinter(graph, literalsAtMost: 256)
         printer.printAll(indent: "")
         var focus = 0
         if let position {

@@ -54,7 +54,7 @@ private struct Emission {
                 try emit(position)
             } else {
                 guard waiting.insert(value).inserted else {
-                    throw InternalError("fuse", "the kernel that makes %\(value) would have to run before itself", context: graph.description)
+                    throw InternalError("fuse", "the kernel that makes %\(value) would have to run before itself", context: graph.description(literalsAtMost: 256))
                 }
                 stack.append((value, true))
                 let (inputs, sizes) = boundary(of: position)

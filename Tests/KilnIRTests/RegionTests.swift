@@ -59,6 +59,11 @@ import Testing
         #expect(literal.bytes == [0, 1, 1, 1])
     }
 
+    @Test func longOnesCanBeLeftOut() {
+        let literal = Literal(.f32, [64], repeating: 1.5)
+        #expect(literal.description(atMost: 255) == "f32[64] of 256 bytes" && literal.description(atMost: 256) == "\(literal)")
+    }
+
     /// The ends count in the hash, everything in the comparison.
     @Test func differInTheMiddle() {
         var bytes = [UInt8](repeating: 1, count: 1000)

@@ -3,9 +3,12 @@
 import KilnIR
 
 extension Program: CustomStringConvertible {
-    public var description: String {
+    public var description: String { description(literalsAtMost: .max) }
+
+    /// The same; of constants of more bytes only how many they are, which can't be read back.
+    public func description(literalsAtMost most: Int) -> String {
         var printer = ProgramPrinter(self)
-        printer.printAll()
+        printer.printAll(literalsAtMost: most)
         return printer.lines.joined(separator: "\n") + "\n"
     }
 }
@@ -45,7 +48,7 @@ package struct ProgramPrinter {
     private func kernel(_ number: Int) -> String { kernelNames.indices.contains(number) ? kernelNames[number] : "@?\(number)" }
     private mutating func line(_ indent: Int, _ text: String) { lines.append(String(repeating: "  ", count: indent) + text) }
 
-    mutating func printAll() {
+    mutating func printAll(literalsAtMost: Int) {
         let symbols = program.symbols.map(\.asName).joined(separator: ", ")
         let sizes = program.measured.map { "\($0.name.asName): \($0.bound)" }.joined(separator: ", ")
         let measured = sizes.isEmpty ? "" : " measured (\(sizes))"
@@ -56,7 +59,7 @@ package struct ProgramPrinter {
             case .input(let position): line(1, "input \(position) \(declaration)")
             case .output(let position): line(1, "output \(position) \(declaration)")
             case .arena(let offset): line(1, "arena \(declaration) at \(offset)")
-            case .constant(let literal): line(1, "constant \(declaration) = \(literal)")
+            case .constant(let literal): line(1, "constant \(declaration) = \(literal.description(atMost: literalsAtMost))")
             case .packed(let packing):
                 line(1, "packed \(declaration) = \(self.buffer(packing.source)) from \(packing.offset) outer \(Self.text(packing.outer)) "
                     + "across \(Self.text(packing.across)) by \(packing.tile) depth \(Self.text(packing.depth))")
