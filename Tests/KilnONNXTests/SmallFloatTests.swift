@@ -19,7 +19,8 @@ import Testing
         var hasNegativeZero = true
         var description: String { "\(element)" }
 
-        init(_ element: ElementType, exponentBits: Int, fractionBits: Int, bias: Int, count: Int, overflow: UInt8, notANumber: UInt8, hasNegativeZero: Bool = true) {
+        init(_ element: ElementType, exponentBits: Int, fractionBits: Int, bias: Int, count: Int, overflow: UInt8, notANumber: UInt8,
+             hasNegativeZero: Bool = true) {
             self.element = element
             finite = (0..<count).map { code in
                 let (field, fraction) = (code >> fractionBits, Double(code & (1 << fractionBits - 1)) / Double(1 << fractionBits))
@@ -86,7 +87,8 @@ import Testing
                 try format.element.elements(x, Conversion(saturates: saturates)).bitcast(to: .u8)
             }
             for (position, value) in values.enumerated() {
-                let (result, expected) = (UInt8(truncatingIfNeeded: results[position].int64), format.code(value, saturates: saturates || format.element == .float4e2m1))
+                let result = UInt8(truncatingIfNeeded: results[position].int64)
+                let expected = format.code(value, saturates: saturates || format.element == .float4e2m1)
                 // NaN may lose its sign.
                 #expect(result == expected || value.isNaN && result | format.sign == expected | format.sign, "\(dtype) \(value) is \(result), not \(expected)")
             }

@@ -29,9 +29,6 @@ extension ElementType {
         }
     }
 
-    /// Whether the type is a float, of whatever width.
-    var isFloat: Bool { SmallFloat(self) != nil || self == .float8e8m0 || isNative && dtype?.isFloat == true }
-
     /// Elements as numbers of a dtype that has arithmetic; 8- and 4-bit floats become f32, and the rest stays.
     func numbers(_ stored: Value) throws -> Value {
         switch self {
@@ -46,8 +43,8 @@ extension ElementType {
     func elements(_ numbers: Value, _ conversion: Conversion = Conversion()) throws -> Value {
         switch self {
         case .string, .complex64, .complex128: throw Unsupported(reason: "numbers to elements of type \(self)")
-        case .uint2, .uint4: return (numbers.wrapping & (1 << bitWidth - 1)).cast(to: .u8)
-        case .int2, .int4: return ((numbers.wrapping << (32 - bitWidth)) >> (32 - bitWidth)).cast(to: .i8)
+        case .uint2, .uint4: return (numbers.cast(to: .i32) & (1 << bitWidth - 1)).cast(to: .u8)
+        case .int2, .int4: return ((numbers.cast(to: .i32) << (32 - bitWidth)) >> (32 - bitWidth)).cast(to: .i8)
         case .float8e8m0: return ExponentFloat.codes(numbers.cast(to: .f32), conversion.rounding, saturates: conversion.saturates)
         case .float8e4m3fn where conversion.saturates: return numbers.cast(to: .f8e4m3)
         case .float8e5m2 where !conversion.saturates: return numbers.cast(to: .f8e5m2)
@@ -69,19 +66,14 @@ extension ElementType {
             throw Unsupported(reason: "the bits of elements of type \(self) as \(target)")
         }
         switch (self, target) {
-        case (.bool, _), (_, .bool): return stored.cast(to: dtype == .bool ? .bool : .u8).bitcast(unlessBool: dtype)
+        case (_, .bool): return stored.cast(to: .bool)
+        case (.bool, _): return stored.cast(to: .u8).bitcast(to: dtype)
         case _ where bitWidth < 8:
             let code = stored.cast(to: .u8) & (1 << bitWidth - 1)
             return target.integerRange == nil ? code : try target.elements(code)
         default: return stored.bitcast(to: dtype)
         }
     }
-}
-
-extension Operand {
-    /// As integers of 32 bits.
-    fileprivate var wrapping: Self { cast(to: .i32) }
-    fileprivate func bitcast(unlessBool dtype: DType) -> Self { dtype == .bool ? self : bitcast(to: dtype) }
 }
 
 extension NodeContext {
