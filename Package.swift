@@ -54,7 +54,7 @@ let package = Package(
         .testTarget(name: "FileTests", dependencies: ["Kiln", "KilnIR", "KilnOps", "KilnExecution"], path: "Tests/FileTests", exclude: ["Fixtures"]),
         .testTarget(name: "CatalogueTests", dependencies: ["KilnIR", "KilnOps", "KilnPasses", "KilnKernels", "KilnLLVM", "KilnCompiler", "KilnExecution"], path: "Tests/CatalogueTests"),
         .testTarget(name: "ArchitectureTests", dependencies: ["KilnIR", "KilnOps", "KilnLLVM", "KilnCompiler"], path: "Tests/ArchitectureTests"),
-        .testTarget(name: "KilnONNXTests", dependencies: ["Kiln", "KilnIR", "KilnOps", "KilnONNX"], path: "Tests/KilnONNXTests"),
+        .testTarget(name: "KilnONNXTests", dependencies: ["Kiln", "KilnIR", "KilnOps", "KilnONNX", .product(name: "SwiftProtobuf", package: "swift-protobuf")], path: "Tests/KilnONNXTests"),
         .testTarget(name: "KilnTests", dependencies: ["Kiln"], path: "Tests/KilnTests"),
     ],
     swiftLanguageModes: [.v6],

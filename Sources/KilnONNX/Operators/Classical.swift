@@ -45,7 +45,7 @@ extension Operators {
         Operator("LabelEncoder", .ml, items: encodedLabels),
     ]
 
-    /// Each element's place among the keys says which value it becomes. Of equal keys the last counts, and NaN equals NaN.
+    /// Each element's place among the keys says which value it becomes. Of equal keys the last counts; NaN equals NaN since version 4.
     private static func encodedLabels(_ node: NodeContext) throws -> [Item] {
         let x = try node.stored(0)
         let (keys, from) = try node.list("keys"), (values, to) = try node.list("values")
@@ -61,7 +61,7 @@ extension Operators {
         let table = node.literal(Literal(values.dtype, [count + 1], scalars: [unknown.converted(to: values.dtype)] + values.scalars))
         let row = node.literal(Literal(keys.dtype, [count], scalars: keys.scalars)), each = x.value.reshaping(to: type.shape + [1])
         var matches = each .== row
-        if type.dtype.isFloat { matches = matches | (each.isNaN() & row.isNaN()) }
+        if type.dtype.isFloat, node.version >= 4 { matches = matches | (each.isNaN() & row.isNaN()) }
         let places = matches.select(row.iota(.i64, [.constant(count)], axis: 0) + 1, 0)
         let place = count == 0 ? node.full(0, type.with(dtype: .i64)) : places.max(type.rank)
         return [.tensor(ImportedTensor(table.take(place, axis: 0), to))]

@@ -43,7 +43,7 @@ class Node:
             [numpy_helper.from_array(value, n) for n, value in self.constants.items()])
         for output in graph.output:
             output.type.Clear()
-        sets = [helper.make_opsetid("", self.version)] + ([helper.make_opsetid(self.domain, 1)] if self.domain else [])
+        sets = [helper.make_opsetid("", self.version)] + ([helper.make_opsetid(self.domain, 3 if self.domain == "ai.onnx.ml" else 1)] if self.domain else [])
         return helper.make_model(graph, opset_imports=sets, ir_version=10)
 
 
@@ -177,11 +177,11 @@ def write(name, node, out):
     return {"name": name, "file": f"{name}.onnx", "runs": runs}
 
 
-def main():
+def export(makers):
     out, wanted = sys.argv[1], sys.argv[2:]
     os.makedirs(out, exist_ok=True)
     listing = []
-    for maker in (windows, recurrent, positions, resizes):
+    for maker in makers:
         for name, node in maker():
             if wanted and not any(text in name for text in wanted):
                 continue
@@ -194,4 +194,5 @@ def main():
     print(f"{len(listing)} models")
 
 
-main()
+if __name__ == "__main__":
+    export([windows, recurrent, positions, resizes])
