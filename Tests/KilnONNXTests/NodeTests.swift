@@ -8,6 +8,11 @@ import SwiftProtobuf
 import Testing
 
 @Suite struct NodeTests {
+    @Test func everyOperatorHasOneEntry() {
+        let names = Operators.all.map { "\($0.domain.rawValue)::\($0.name)" }
+        #expect(Dictionary(grouping: names) { $0 }.filter { $1.count > 1 }.keys.sorted() == [])
+    }
+
     @Test func randomNumbersRepeatAndSpread() throws {
         func drawn(_ op: String, seed: Float, _ settings: [(String, Float)] = []) throws -> [Double] {
             let attributes = [attribute("shape", integers: [4000]), attribute("seed", real: seed)] + settings.map { attribute($0.0, real: $0.1) }
@@ -17,25 +22,30 @@ import Testing
         #expect(try drawn("RandomUniform", seed: 1, [("low", -3), ("high", 5)]) == uniform)
         #expect(try drawn("RandomUniform", seed: 2, [("low", -3), ("high", 5)]) != uniform)
         #expect(uniform.allSatisfy { (-3...5).contains($0) })
-        // Five standard errors.
-        #expect(abs(uniform.reduce(0, +) / 4000 - 1) < 5 * 8 / (12.0.squareRoot() * 4000.0.squareRoot()))
+        #expect(isNear(uniform, 1, deviation: 8 / 12.0.squareRoot()))
         let normal = try drawn("RandomNormal", seed: 1, [("mean", 2), ("scale", 3)])
-        let mean = normal.reduce(0, +) / 4000
-        #expect(abs(mean - 2) < 5 * 3 / 4000.0.squareRoot())
-        #expect(abs((normal.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 4000).squareRoot() - 3) < 5 * 3 / 8000.0.squareRoot())
+        #expect(isNear(normal, 2, deviation: 3))
+        let squares: [Double] = normal.map { ($0 - 2) * ($0 - 2) }
+        #expect(isNear(squares, 9, deviation: 9 * 2.0.squareRoot()))
     }
 
     @Test func drawsFollowProbabilities() throws {
         let probabilities = Literal(.f32, [3, 2000], doubles: (0..<6000).map { [0, 0.25, 1][$0 / 2000] })
         let draws = try run([node("Bernoulli", ["x"], ["y"], [attribute("seed", real: 7)])], ["x": probabilities], "y").doubles
         #expect(draws[..<2000].allSatisfy { $0 == 0 } && draws[4000...].allSatisfy { $0 == 1 })
-        #expect(abs(draws[2000..<4000].reduce(0, +) / 2000 - 0.25) < 5 * (0.1875 / 2000).squareRoot())
+        #expect(isNear(Array(draws[2000..<4000]), 0.25, deviation: 0.1875.squareRoot()))
         let logarithms = Literal(.f32, [1, 3], doubles: [0, -.infinity, 1])
         let classes = try run([node("Multinomial", ["x"], ["y"], [attribute("sample_size", integer: 2000), attribute("seed", real: 7)])],
                               ["x": logarithms], "y").doubles
         let second = 0.7310585786
         #expect(classes.allSatisfy { $0 == 0 || $0 == 2 })
-        #expect(abs(classes.reduce(0) { $0 + $1 / 2 } / 2000 - second) < 5 * (second * (1 - second) / 2000).squareRoot())
+        #expect(isNear(classes.map { $0 / 2 }, second, deviation: (second * (1 - second)).squareRoot()))
+    }
+
+    /// Whether the mean is within five standard errors.
+    private func isNear(_ values: [Double], _ mean: Double, deviation: Double) -> Bool {
+        let sum: Double = values.reduce(0, +), count = Double(values.count)
+        return abs(sum / count - mean) < 5 * deviation / count.squareRoot()
     }
 
     /// `y = x · x · z`, differentiated where `x` is `a` and `z` is `b`: 2ab.

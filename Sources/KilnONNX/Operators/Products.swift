@@ -63,10 +63,13 @@ extension Operators {
     /// unpacked where it is used.
     private static func packedProduct(_ node: NodeContext) throws -> Value {
         let a = try node.tensor(0), packed = try node.tensor(1)
-        let bits = node.integer("bits", 4), columns = Dim.constant(node.integer("N", 0)), depth = Dim.constant(node.integer("K", 0))
-        let size = Dim.constant(node.integer("block_size", 32)), blocks = depth.dividedUp(by: size)
+        guard let n = node.integer("N"), let k = node.integer("K"), let block = node.integer("block_size"), n > 0, k > 0, block > 0 else {
+            throw node.mistake("needs the attributes K, N and block_size")
+        }
+        let bits = node.integer("bits", 4), columns = Dim.constant(n), depth = Dim.constant(k), size = Dim.constant(block)
+        let blocks = depth.dividedUp(by: size)
         guard [2, 4, 8].contains(bits), packed.dtype == .u8 else { throw Unsupported(reason: "weights of \(bits) bits") }
-        let scales = try node.tensor(2).reshaping(to: [columns, blocks])
+        let scales = try node.tensor(2).inSingle.reshaping(to: [columns, blocks])
         func unpacked(_ bytes: Value, _ count: Dim) -> Value {
             let rows = bytes.reshape([columns, -1])
             let parts = (0..<8 / bits).map { part in (rows >> (part * bits)) & (1 << bits - 1) }

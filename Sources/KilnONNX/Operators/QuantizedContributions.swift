@@ -53,11 +53,6 @@ extension Operators {
             let product = sums.cast(to: .f32) * (scale * by.scale)
             return try node.tensorIfPresent(4).map { product + $0 } ?? product
         },
-        Operator("MatMulNBits", .microsoft) { node in
-            let x = try node.tensor(0), weights = try packedWeights(node)
-            let product = x.matmul(weights.cast(to: x.dtype).t())
-            return try node.tensorIfPresent(5).map { product + $0 } ?? product
-        },
     ]
 
     /// An operator of two quantized tensors.
@@ -68,26 +63,6 @@ extension Operators {
     /// An operator of one quantized tensor.
     private static func mapped(_ node: NodeContext, _ map: (Value) throws -> Value) throws -> [Item] {
         [try node.requantized(try map(try node.quantized(0)), 3, try node.stored(0).element)]
-    }
-
-    /// Weights [n, k] in f32 from [n, blocks, bytes], where each byte holds one or two elements, the lower half first, and a block has a
-    /// scale and, packed in the same way, a zero point.
-    private static func packedWeights(_ node: NodeContext) throws -> Value {
-        let bits = node.integer("bits", 4)
-        guard bits == 4 || bits == 8 else { throw Unsupported(reason: "weights of \(bits) bits") }
-        guard !node.has(4) else { throw Unsupported(reason: "weights whose groups are given by an index") }
-        guard let depth = node.integer("K"), let count = node.integer("N"), let block = node.integer("block_size"), block > 0, depth > 0, count > 0 else {
-            throw node.mistake("needs the attributes K, N and block_size")
-        }
-        let blocks = (depth + block - 1) / block
-        let rows = Dim.constant(count), columns = Dim.constant(blocks)
-        let codes = try node.tensor(1).unpacked(bits, [rows, columns, .constant(block)])
-        let scales = try node.tensor(2).cast(to: .f32).reshape([rows, columns, 1])
-        let zero = try node.tensorIfPresent(3).map { zero in
-            zero.dtype.isFloat ? zero.cast(to: .f32).reshape([rows, columns, 1]) : zero.unpacked(bits, [rows, columns, 1])
-        }
-        let centered = zero.map { codes - $0 } ?? codes - Double(1 << (bits - 1))
-        return (centered * scales).reshape([rows, .constant(blocks * block)]).narrow(1, start: 0, length: .constant(depth))
     }
 }
 
@@ -102,15 +77,5 @@ extension NodeContext {
     fileprivate func requantized(_ reals: Value, _ number: Int, _ element: ElementType) throws -> Item {
         let to = try quantization(number, number + 1, element) { $0.reshape([]) }
         return .tensor(ImportedTensor(try to.elements(reals), to.element))
-    }
-}
-
-extension Value {
-    /// u8 elements of fewer bits, the lower ones first, in f32 and in a shape; rows of the packed bytes may end within one.
-    fileprivate func unpacked(_ bits: Int, _ shape: [Dim]) -> Value {
-        guard bits == 4 else { return reshape(shape).cast(to: .f32) }
-        let row = shape.dropFirst().reduce(1, *), bytes = type.elementCount / shape[0]
-        let halves = Value.stack([self & 15, self >> 4], axis: rank).reshape([shape[0], bytes * 2])
-        return halves.narrow(1, start: 0, length: row).reshape(shape).cast(to: .f32)
     }
 }
