@@ -32,7 +32,7 @@ let classify = try CompiledGraph(graph)
 let files = CommandLine.arguments.dropFirst(3)
 let rows = try files.map { features(try FileSystem.contents(of: $0)) }
 let scores = try classify(Tensor(rows.flatMap { $0 }, shape: [rows.count, rows[0].count]))
-let (best, kinds) = (try scores.max(1).array(Float.self), try scores.argmax(1).array(Int.self))
+let (best, kinds) = (try scores.max(1).array(as: Float.self), try scores.argmax(1).array(as: Int.self))
 for (number, file) in files.enumerated() {
     print("\(file): \(configuration.target_labels_space[kinds[number]]) (\(Int((best[number] * 100).rounded())) %)")
 }

@@ -97,7 +97,7 @@ import Testing
         model.graph.output = [port]
         model.opsetImport = [("", 21), ("ai.onnx.preview.training", 1)].map { domain, version in
             var set = ProtoOperatorSet()
-            (set.domain, set.version) = (domain, version)
+            (set.domain, set.version) = (domain, Int64(version))
             return set
         }
         let graph = try ONNXModel(bytes: try model.serializedBytes()).graph()

@@ -18,8 +18,12 @@ extension Operators {
         Operator("ConvTranspose") { node in
             let x = try node.tensor(0), weight = try node.tensor(1)
             let kernel = try node.kernelShape(of: weight)
+            guard x.rank >= 3, weight.rank == x.rank else { throw node.mistake("has images of \(x.rank) axes and weights of \(weight.rank)") }
             let extents = Array(x.dims.dropFirst(2)), mode = node.text("auto_pad", "NOTSET")
             let extra = node.integers("output_padding")?.map { Dim.constant($0) }
+            guard extra.map({ $0.count == kernel.count }) ?? true, node.integers("output_shape").map({ $0.count >= kernel.count }) ?? true else {
+                throw node.mistake("has an output_shape or output_padding for other than \(kernel.count) spatial axes")
+            }
             var window = try node.unpaddedWindow(kernel)
             if let shape = node.integers("output_shape") {
                 window = window.padded(toReach: shape.suffix(kernel.count).map { .constant($0) }, from: extents, outputPadding: extra,
@@ -36,9 +40,10 @@ extension Operators {
         Operator("Col2Im") { node in
             let x = try node.tensor(0)
             let image = try node.sizes(1, "the image's shape"), block = try node.integers(2, "the block's shape")
+            guard x.rank == 3, image.count == block.count else { throw node.mistake("makes an image \(image) of blocks \(block) in \(x.dims)") }
             let window = try node.unpaddedWindow(block)
             let counts = window.counts(over: image), axes = Array(2..<2 + block.count)
-            let channels = x.dims[1] / .constant(block.reduce(1, *))
+            let channels = x.dims[1] / block.map { Dim.constant($0) }.reduce(1, *)
             let columns = x.reshape([x.dims[0], channels] + block.map { .constant($0) } + counts)
                 .permuting([0, 1] + axes.map { $0 + block.count } + axes)
             let padded = zip(image, zip(window.low, window.high)).map { $0 + $1.0 + $1.1 }

@@ -17,7 +17,7 @@ extension Operators {
     private static func gridSample(_ node: NodeContext) throws -> Value {
         let x = try node.tensor(0), grid = computing(try node.tensor(1))
         let count = x.rank - 2
-        guard count >= 1, grid.rank == x.rank, grid.dims.last == .constant(count) else {
+        guard count >= 1, grid.rank == x.rank, grid.dims.last == .constant(count), (grid.dims[0] - x.dims[0]).constant ?? 0 == 0 else {
             throw node.mistake("reads images \(x.dims) with a grid \(grid.dims)")
         }
         let points = Array(grid.dims.dropLast())

@@ -18,7 +18,7 @@ extension Operators {
         },
         Operator("LpPool") { node in
             let (x, window) = try pool(node)
-            return x.normPooling(window, p: norm(node), roundsUp: node.flag("ceil_mode"))
+            return x.normPooling(window, p: try norm(node), roundsUp: node.flag("ceil_mode"))
         },
         Operator("GlobalAveragePool") { node in
             let x = try node.tensor(0)
@@ -29,14 +29,15 @@ extension Operators {
             return x.reducing(Structural.reduceMax, spatialAxes(x)).reshape(Array(x.dims.prefix(2)) + spatialAxes(x).map { _ in 1 })
         },
         Operator("GlobalLpPool") { node in
-            let x = try node.tensor(0), p = norm(node)
+            let x = computing(try node.tensor(0)), p = try norm(node)
             let powers = p == 1 ? x.abs() : p == 2 ? x.square() : x.abs().pow(Double(p))
             let total = powers.sum(spatialAxes(x), keepDims: true)
-            return p == 1 ? total : p == 2 ? total.sqrt() : total.pow(1 / Double(p))
+            return (p == 1 ? total : p == 2 ? total.sqrt() : total.pow(1 / Double(p))).cast(to: try node.tensor(0).dtype)
         },
         // The indices count the elements of the pooled image; a larger `output_shape` has it in its first corner.
         Operator("MaxUnpool") { node in
             let x = try node.tensor(0), window = try node.unpaddedWindow(try node.kernelShape())
+            guard x.rank == 2 + window.sizes.count else { throw node.mistake("has windows of \(window.sizes.count) axes for an image of \(x.rank)") }
             let spatial = window.sizes.indices.map { axis in
                 (x.dims[2 + axis] - 1) * .constant(window.strides[axis]) + window.spans[axis] - window.low[axis] - window.high[axis]
             }
@@ -58,7 +59,11 @@ extension Operators {
     }
 
     /// The attribute `p`, a float in the first version.
-    private static func norm(_ node: NodeContext) -> Int { node.integer("p") ?? node.real("p").map { Int($0) } ?? 2 }
+    private static func norm(_ node: NodeContext) throws -> Int {
+        let p = node.integer("p").map { Double($0) } ?? node.real("p", 2)
+        guard let whole = Int(exactly: p), whole >= 1 else { throw node.mistake("has the norm \(p), which is no whole number of at least 1") }
+        return whole
+    }
 
     private static func spatialAxes(_ x: Value) -> [Int] { Array(2..<max(x.rank, 2)) }
 }

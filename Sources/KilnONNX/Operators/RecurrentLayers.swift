@@ -92,7 +92,9 @@ private struct RecurrentLayer {
             throw node.mistake("has inputs \(input.dims), weights \(weights.dims) and recurrent weights \(recurrent.dims)")
         }
         x = isBatchFirst ? input.permuting([1, 0, 2]) : input
-        directions = node.text("direction", "forward") == "bidirectional" ? 2 : 1
+        let direction = node.text("direction", "forward")
+        guard ["forward", "reverse", "bidirectional"].contains(direction) else { throw node.mistake("has the unknown direction '\(direction)'") }
+        directions = direction == "bidirectional" ? 2 : 1
         size = recurrent.dims[2]
         guard weights.dims[0] == .constant(directions), recurrent.dims[..<2] == [.constant(directions), size * .constant(gates)] else {
             throw node.mistake("has weights \(weights.dims) and \(recurrent.dims) for \(directions) directions and \(gates) gates")

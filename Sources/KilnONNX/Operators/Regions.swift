@@ -12,7 +12,8 @@ extension Operators {
     /// The greatest elements of each bin of each region, whose corners are rounded; 0 for bins without elements.
     private static func maxPooledRegions(_ node: NodeContext) throws -> Value {
         let x = try node.tensor(0), regions = computing(try node.tensor(1))
-        guard let bins = node.integers("pooled_shape"), bins.count == 2, x.rank == 4, regions.rank == 2 else {
+        guard let bins = node.integers("pooled_shape"), bins.count == 2, bins.allSatisfy({ $0 > 0 && $0 < 1 << 31 }), x.rank == 4, regions.rank == 2,
+            regions.dims[1] == 5 else {
             throw node.mistake("pools regions \(regions.dims) of images \(x.dims) to \(node.integers("pooled_shape") ?? [])")
         }
         let count = regions.dims[0], scale = node.real("spatial_scale", 1)
@@ -75,6 +76,7 @@ private struct RegionAlignment {
         let sizes = [1, 0].map { bounds.select(axis: 1, index: $0 + 2) - bounds.select(axis: 1, index: $0) }
         steps = zip(sizes, bins).map { (isHalf ? $0 : $0.maximum(1.0)) / Double($1) }
         ratio = node.integer("sampling_ratio", 0)
+        guard ratio < 1 << 15 else { throw node.mistake("has the sampling_ratio \(ratio)") }
     }
 
     func pooled() throws -> Value {

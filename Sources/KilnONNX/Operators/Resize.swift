@@ -89,9 +89,10 @@ private struct ResizePlan {
         }
         guard scales.count == numbers.count else { throw Unsupported(reason: "the aspect ratio is to be kept, and sizes are not fixed") }
         guard let scale = policy == "not_larger" ? scales.min() : scales.max() else { return }
+        guard scale < 0x1p31 else { throw node.mistake("has absurd sizes \(sizes) for \(x.dims)") }
         for axis in numbers {
             axes[axis].scale = scale
-            axes[axis].output = .constant(Int(scale * Double(x.dims[axis].constant ?? 0) + 0.5))
+            axes[axis].output = .constant(Int(min(scale * Double(x.dims[axis].constant ?? 0), 0x1p62) + 0.5))
         }
     }
 
@@ -113,7 +114,7 @@ private struct ResizePlan {
 extension Dim {
     /// The floor of this times a factor, exactly: a float is a whole number over a power of two.
     fileprivate func scaled(by factor: Double) -> Dim {
-        if let size = constant { return .constant(Int((Double(size) * factor).rounded(.down))) }
+        if let size = constant { return .constant(Int(min(Double(size) * factor, 0x1p62).rounded(.down))) }
         var numerator = factor, denominator = 1
         while numerator != numerator.rounded(), denominator < 1 << 40 {
             numerator *= 2

@@ -21,7 +21,10 @@ struct Words {
 
 var words = Words()
 if words.words.first == "--models", let folder = words.words.dropFirst().first {
-    let counts = try ModelCase.checkAll(in: folder, named: Array(words.words.dropFirst(2)))
+    guard let counts = try? ModelCase.checkAll(in: folder, named: Array(words.words.dropFirst(2))) else {
+        FileHandle.standardError.write(Data("error: \(folder)/models.json is not there, or is damaged\n".utf8))
+        exit(2)
+    }
     print("\(counts.passed) passed, \(counts.failed) failed")
     exit(counts.failed == 0 ? 0 : 1)
 }
