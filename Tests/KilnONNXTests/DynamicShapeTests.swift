@@ -92,7 +92,7 @@ import Testing
         }
         let far = Int.max
         model.output(slice(1, far), slice(0, -1), slice(-1, far), slice(0, 1), slice(-4, far), slice(0, 4), slice(far, -far - 1, -1), slice(0, far, 2))
-        #expect(try model.types() == ["f32[n - 1, 6]", "f32[n - 1, 6]", "f32[1, 6]", "f32[1, 6]", "f32[n - max(0, n - 4), 6]", "f32[min(4, n), 6]",
+        #expect(try model.types() == ["f32[n - 1, 6]", "f32[n - 1, 6]", "f32[1, 6]", "f32[1, 6]", "f32[n - max(0, n - 4), 6]", "f32[min(n, 4), 6]",
                                       "f32[n, 6]", "f32[floor(n + 1, 2), 6]"])
         try model.check(["n": 1], ["n": 3], ["n": 4], ["n": 9])
     }
@@ -104,20 +104,8 @@ import Testing
         let halves = model.nodes("Split", [tiled], outputs: 2, ["axis": .int(1), "num_outputs": .int(2)])
         let thirds = model.nodes("Split", [x], outputs: 3, ["axis": .int(1), "num_outputs": .int(3)])
         model.output(halves[1], thirds[0], thirds[2])
-        #expect(try model.types() == ["f32[batch, n]", "f32[batch, floor(n + 2, 3)]", "f32[batch, -2*floor(n + 2, 3) + n]"])
+        #expect(try model.types() == ["f32[batch, n]", "f32[batch, floor(n + 2, 3)]", "f32[batch, n - 2*floor(n + 2, 3)]"])
         try model.check(["batch": 1, "n": 5], ["batch": 2, "n": 9])
-    }
-
-    @Test func paddingToAMultiple() throws {
-        var model = TestModel()
-        let x = model.input("x", .float, "batch, n")
-        let (size, four) = (model.size(x, 1), model.integer(4))
-        let missing = model.node("Mod", model.node("Sub", four, model.node("Mod", size, four)), four)
-        let zero = model.integer(0)
-        let padded = model.node("Pad", x, model.shape(zero, zero, zero, missing))
-        let windows = model.node("Reshape", padded, model.integers(0, -1, 4))
-        model.output(windows)
-        try model.check(["batch": 1, "n": 5], ["batch": 2, "n": 8], ["batch": 3, "n": 1])
     }
 
     /// Sizes of images are scaled in floats.
