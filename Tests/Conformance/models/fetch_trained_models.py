@@ -2,7 +2,7 @@
 
 Usage: fetch_trained_models.py OUT_DIR [NAME ...]
 
-OUT_DIR gets models.json as export_sequence_models.py writes it. Needs onnxruntime, and pip's index for the wheels.
+OUT_DIR gets models.json as export_sequence_models.py writes it. Needs onnxruntime and Pillow, and pip's index for the wheels.
 """
 import glob
 import json
@@ -14,17 +14,22 @@ import zipfile
 
 import numpy as np
 import onnxruntime
+from PIL import Image, ImageDraw, ImageFont
 
 
 def image(shape, random):
-    """Dark strokes on a bright ground with some noise, from -1 to 1: what a reader of text looks at."""
+    """Lines of text, dark on a bright ground with some noise, from -1 to 1."""
     batch, channels, height, width = shape
-    picture = np.ones((batch, 1, height, width), np.float32)
+    pictures = np.empty(shape, np.float32)
+    size = 28 if height >= 96 else height * 2 // 3
     for number in range(batch):
-        for _ in range(12):
-            top, left = random.integers(0, height - 8), random.integers(0, width - 20)
-            picture[number, 0, top:top + random.integers(2, 8), left:left + random.integers(2, 20)] = random.uniform(-1, 0)
-    return (picture + random.normal(0, 0.05, shape)).clip(-1, 1).astype(np.float32)
+        picture = Image.new("L", (width, height), 235)
+        draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size)
+        for top in range(height // 16, height - size, size * 2):
+            text = "".join(random.choice(list("Kiln compiles models 0123456789")) for _ in range(width // (size * 2 // 3)))
+            draw.text((width // 20, top), text, fill=20, font=font)
+        pictures[number] = np.asarray(picture, np.float32) / 127.5 - 1
+    return (pictures + random.normal(0, 0.02, shape)).clip(-1, 1).astype(np.float32)
 
 
 def content(shape, random):
