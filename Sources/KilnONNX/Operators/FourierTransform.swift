@@ -15,7 +15,7 @@ struct FourierTransform {
     /// Forward, only the frequencies up to half the length are given; inverse, only they are read, and the result is real.
     var isOneSided = false
 
-    /// Contractions are no longer than this where a length has divisors.
+    /// Lengths up to this are one contraction; longer ones have factors of at most this size, where they have divisors.
     private static let directLimit = 32
     /// Primes above this go through lengths that are powers of two.
     private static let primeLimit = 512
@@ -67,9 +67,8 @@ struct FourierTransform {
     private func transformed(_ rows: Value, _ size: Dim) throws -> Value {
         let axis = rows.rank - 2
         guard let n = size.constant else { return contracted(rows, with: computedTable(size, parts: rows.dims[axis + 1], like: rows)) }
-        guard let a = Self.factor(of: n) else {
-            let isReal = rows.dims[axis + 1] == 1
-            return try n > Self.primeLimit ? chirped(isReal ? padded(rows) : rows, n) : contracted(rows, with: table(n, parts: isReal ? 1 : 2, like: rows))
+        guard n > Self.directLimit, let a = (2...Self.directLimit).last(where: { n % $0 == 0 }) else {
+            return try n > Self.primeLimit ? chirped(rows.dims[axis + 1] == 1 ? padded(rows) : rows, n) : contracted(rows, with: table(n, parts: rows.dims[axis + 1] == 1 ? 1 : 2, like: rows))
         }
         let b = n / a, outer = Array(rows.dims[..<axis])
         // [rows…, i, j, parts] → [rows…, j, i, parts] → [rows…, j, u, 2].
@@ -99,13 +98,6 @@ struct FourierTransform {
         // The way back is the same transform of the conjugate.
         let sums = try transformed(times(first, second) * signs, .constant(size)) * signs * (1 / Double(size))
         return times(sums.narrow(-2, start: 0, length: .constant(n)), literal(chirp))
-    }
-
-    /// The factor that a length is split by first: its power of two, for which most products with roots are exact.
-    private static func factor(of n: Int) -> Int? {
-        let power = min(n & -n, directLimit)
-        if power > 1, power < n { return power }
-        return n > directLimit ? (2...directLimit).last { n % $0 == 0 } : nil
     }
 
     /// Sums over a row's elements and parts with a table [size, parts, frequencies, 2].
