@@ -279,17 +279,3 @@ extension Scalar {
         }
     }
 }
-
-extension ReductionKind {
-    fileprivate var combiner: ScalarFunction? {
-        switch self {
-        case .sum: .add
-        case .product: .multiply
-        case .maximum: .maximum
-        case .minimum: .minimum
-        case .any: .or
-        case .all: .and
-        case .argmax, .argmin: nil
-        }
-    }
-}

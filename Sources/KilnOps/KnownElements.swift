@@ -196,7 +196,7 @@ public final class KnownElements {
     private func reduced(_ kind: ReductionKind, _ axes: [Int], _ operation: Operation, _ position: [Dim]) -> KnownElement? {
         let source = operation.operands[0]
         let extents = axes.compactMap { shape(source)[$0].constant }
-        guard extents.count == axes.count, let function = kind.function else { return nil }
+        guard extents.count == axes.count, let function = kind.combiner else { return nil }
         let dtype = dtype(source)
         var result: KnownElement?
         var counters = [Int](repeating: 0, count: axes.count)
@@ -313,21 +313,6 @@ public final class KnownElements {
     private static func isLess(_ a: Dim, _ b: Dim) -> Bool? {
         if IndexRanges.isNonNegative(b - a - 1) { return true }
         return IndexRanges.isNonNegative(a - b) ? false : nil
-    }
-}
-
-extension ReductionKind {
-    /// The function of two elements that the reduction repeats.
-    fileprivate var function: ScalarFunction? {
-        switch self {
-        case .sum: .add
-        case .product: .multiply
-        case .maximum: .maximum
-        case .minimum: .minimum
-        case .any: .or
-        case .all: .and
-        case .argmax, .argmin: nil
-        }
     }
 }
 

@@ -83,6 +83,14 @@ import Testing
         try model.check(["batch": 2, "sequence": 16], ["batch": 1, "sequence": 3])
     }
 
+    @Test func inputsOfOneNameAreAMistake() {
+        var model = TestModel()
+        let x = model.input("x", .float, "n")
+        _ = model.input("x", .float, "n")
+        model.output(model.node("Relu", x))
+        #expect(throws: ModelError.self) { try model.types() }
+    }
+
     @Test func slicesOfOpenAxes() throws {
         var model = TestModel()
         let x = model.input("x", .float, "n, 6")

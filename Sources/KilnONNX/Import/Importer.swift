@@ -67,7 +67,11 @@ final class Importer {
                 scope.define(initializer.proto.name, .tensor(ports.parameter(initializer.proto.name, literal)))
             } else { define(initializer.proto.name, (literal, element), in: scope) }
         }
-        return Set(model.initializers.map(\.proto.name) + model.proto.graph.sparseInitializer.map(\.values.name))
+        let names = model.initializers.map(\.proto.name) + model.proto.graph.sparseInitializer.map(\.values.name)
+        for names in [names, model.proto.graph.input.map(\.name)] {
+            guard Set(names).count == names.count else { throw ModelError(file, "has two constants or two inputs of one name") }
+        }
+        return Set(names)
     }
 
     private func define(_ name: String, _ tensor: (literal: Literal, element: ElementType), in scope: Scope) {

@@ -82,7 +82,7 @@ extension Importer {
         func wrong(_ problem: String) -> ModelError { ModelError(file, "the sparse tensor '\(sparse.values.name)' \(problem)") }
         let (values, element) = try read(sparse.values), (indices, _) = try read(sparse.indices)
         let count = try elementCount(sparse.dims, wrong), shape = sparse.dims.map { Int($0) }
-        guard indices.dtype == .i64, values.shape.count == 1, count < 1 << 32 else { throw wrong("is not described as ONNX does it") }
+        guard indices.dtype == .i64, values.shape.count == 1, count < 1 << 28 else { throw wrong("is not described as ONNX does it") }
         let isLinear = indices.shape == [values.count]
         guard isLinear || indices.shape == [values.count, shape.count] else { throw wrong("has indices of shape \(indices.shape)") }
         var bytes = [UInt8](repeating: 0, count: count * values.dtype.byteCount)
