@@ -9,7 +9,8 @@ public enum ElementType: Int32, CaseIterable, Hashable, Sendable {
     case float8e4m3fn, float8e4m3fnuz, float8e5m2, float8e5m2fnuz, uint4, int4, float4e2m1, float8e8m0, uint2, int2
 
     /// The dtype whose elements stand for this type's. Types that Kiln has no arithmetic for are carried: 2- and 4-bit integers by value
-    /// in 8 bits, small floats by their bits in u8 (`float4e2m1` in the low half), strings by their number in the model's `StringPool`.
+    /// in 8 bits, small floats by their bits in u8 (`float4e2m1` in the low half). A string is a row of u8: its UTF-8, filled up with zeros along
+    /// one axis more than the model has, the last (`Literal.init(texts:_:)`).
     public var dtype: DType? {
         switch self {
         case .float: .f32
@@ -27,9 +28,8 @@ public enum ElementType: Int32, CaseIterable, Hashable, Sendable {
         case .bfloat16: .bf16
         case .float8e4m3fn: .f8e4m3
         case .float8e5m2: .f8e5m2
-        case .float8e4m3fnuz, .float8e5m2fnuz, .float8e8m0, .float4e2m1, .uint4, .uint2: .u8
+        case .float8e4m3fnuz, .float8e5m2fnuz, .float8e8m0, .float4e2m1, .uint4, .uint2, .string: .u8
         case .int4, .int2: .i8
-        case .string: .i64
         case .complex64, .complex128: nil
         }
     }

@@ -106,7 +106,7 @@ final class Importer {
         scope.builder.location = SourceLocation(name: context.name)
         defer { scope.builder.location = outer }
         do {
-            let items = try items(context, domain)
+            let items = try items(context, domain).map(context.rows.restored)
             if let error = scope.builder.error { throw error }
             for (number, name) in node.output.enumerated() { scope.define(name, number < items.count ? items[number] : .absent) }
         } catch let error as Unsupported {

@@ -6,7 +6,8 @@ import KilnIR
 struct ImportedTensor {
     /// In the graph under construction.
     var value: Value
-    /// What its elements are in ONNX; where that is no type of Kiln's, `value` carries it (see `ElementType.dtype`).
+    /// What its elements are in ONNX; where that is no type of Kiln's, `value` carries it (see `ElementType.dtype`). A node's entry is given
+    /// strings as i64 numbers of its own, and may give such numbers back (see `TextRows`).
     var element: ElementType
 
     init(_ value: Value) {
@@ -32,4 +33,7 @@ indirect enum Item {
     case unavailable
 
     static func tensor(_ value: Value) -> Item { .tensor(ImportedTensor(value)) }
+
+    /// What an optional holds, or else the item itself.
+    var held: Item { if case .optional(let item?) = self { item } else { self } }
 }

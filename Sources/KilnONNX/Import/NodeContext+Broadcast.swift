@@ -14,7 +14,7 @@ extension NodeContext {
     func comparablePair() throws -> (Value, Value) {
         let (a, b) = (try stored(0), try stored(1))
         guard a.element == b.element else { throw mistake("compares elements of type \(a.element) with elements of type \(b.element)") }
-        let isComparable = a.element.isNative || a.element == .string || a.element.integerRange != nil
+        let isComparable = a.element.isNative || a.element.integerRange != nil
         guard isComparable else { throw Unsupported(reason: "input 0 has elements of type \(a.element)") }
         return (a.value, version < 7 ? try aligned(b.value, to: a.value) : b.value)
     }

@@ -10,6 +10,8 @@ struct NodeContext {
     let version: Int
     let scope: Scope
     let importer: Importer
+    /// The texts among its inputs.
+    let rows = TextRows()
 
     var builder: GraphBuilder { scope.builder }
     /// The node's name, or its first output's.
@@ -33,7 +35,7 @@ struct NodeContext {
 
     func has(_ number: Int) -> Bool { number < node.input.count && !node.input[number].isEmpty }
 
-    /// Input `number`, a tensor of any element type.
+    /// Input `number`, a tensor of any element type. Strings are numbers here, which may be moved; `text` gives what they are.
     func stored(_ number: Int) throws -> ImportedTensor {
         guard let tensor = try storedIfPresent(number) else { throw mistake("needs input \(number), which is left out") }
         return tensor
@@ -41,12 +43,17 @@ struct NodeContext {
 
     func storedIfPresent(_ number: Int) throws -> ImportedTensor? {
         switch try item(number) {
-        case .tensor(let tensor), .optional(.tensor(let tensor)?): return tensor
+        case .tensor(let tensor), .optional(.tensor(let tensor)?): return numbered(tensor)
         case .absent: return nil
         case .sequence: throw mistake("input \(number) is a sequence, and a tensor is needed")
         case .optional: throw mistake("input \(number) is an optional without a tensor in it")
         case .unavailable: throw Unavailable()
         }
+    }
+
+    /// A tensor whose strings, if it has them, are numbers of this node's.
+    func numbered(_ tensor: ImportedTensor) -> ImportedTensor {
+        tensor.element == .string && tensor.value.dtype == .u8 ? ImportedTensor(rows.numbers(of: tensor.value), .string) : tensor
     }
 
     /// Input `number`, a tensor on which Kiln computes.

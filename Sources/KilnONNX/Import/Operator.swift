@@ -69,6 +69,7 @@ enum Operators {
         shapes,
         signals,
         slicing,
+        texts,
         training,
         trees,
     ].flatMap { $0 }

@@ -6,7 +6,7 @@ import KilnOps
 
 /// What an input is, where the caller knows more than the model says.
 public indirect enum InputSpec: Hashable, Sendable {
-    /// A tensor of this shape, whose elements are of the model's type.
+    /// A tensor of this shape, whose elements are of the model's type; strings have their width as the last size.
     case tensor(Shape)
     case sequence([InputSpec])
     /// Nil for an optional that holds nothing.
@@ -36,7 +36,7 @@ public struct ImportOptions: Sendable {
 
 /// What one input or output of a model has become.
 public indirect enum ImportedPort: Hashable, Sendable {
-    /// The graph's port of this name; the element type is ONNX's.
+    /// The graph's port of this name; the element type is ONNX's. Strings are u8 with one axis more, the last (see `ElementType.dtype`).
     case tensor(port: String, element: ElementType)
     case sequence([ImportedPort])
     case optional(ImportedPort?)
@@ -118,6 +118,7 @@ struct PortMaker {
                 throw ModelError(importer.file, "the model does not say how many axes the input '\(name)' has", fix: "say so (`inputs: [\"\(name)\": .tensor(…)]`)")
             }
             shape = type.shape.dim.enumerated().map { dim($0.element, "\(name)_\($0.offset)") }
+            if element == .string { shape.append(.symbol(symbol("\(name)_width"))) }
         default: throw ModelError(importer.file, "the input '\(name)' is a tensor", fix: "say what tensor it is")
         }
         shape = shape.map { $0.constant.map { .constant(max($0, 0)) } ?? $0 }

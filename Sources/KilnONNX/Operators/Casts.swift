@@ -38,29 +38,35 @@ extension NodeContext {
         return ImportedTensor(try x.element.converted(x.value, to: target, conversion), target)
     }
 
-    /// Between texts and numbers, which must be known.
+    /// Between texts and numbers: of any kind where they are known, of integers while the model runs.
     private func textCast(_ x: ImportedTensor, to target: ElementType) throws -> ImportedTensor {
-        let known = try literal(0, "the elements to cast between texts and numbers")
         guard target == .string else {
             guard let dtype = target.dtype, target.isNative else { throw Unsupported(reason: "texts as elements of type \(target)") }
-            return ImportedTensor(literal(Literal(dtype, known.shape, scalars: try known.scalars.map { try number($0.int64).converted(to: dtype) })), target)
+            let texts = try text(0)
+            guard let known = literalIfKnown(texts) else {
+                guard dtype.isInteger else { throw importer.unknown(self, "the texts to cast to \(target)", [texts]) }
+                return ImportedTensor(texts.decimals(as: dtype), target)
+            }
+            return ImportedTensor(literal(Literal(dtype, known.shape.dropLast(), scalars: try known.texts.map { try number($0).converted(to: dtype) })), target)
         }
-        guard x.element.isNative, known.dtype != .bool else { throw Unsupported(reason: "elements of type \(x.element) as texts") }
-        let numbers = known.scalars.map { scalar in
-            let text = switch scalar {
+        guard x.element.isNative, x.element != .bool else { throw Unsupported(reason: "elements of type \(x.element) as texts") }
+        guard let known = literalIfKnown(x.value) else {
+            guard x.value.dtype.isInteger else { throw importer.unknown(self, "the numbers to cast to texts", [x.value]) }
+            return ImportedTensor(x.value.decimalTexts, .string)
+        }
+        let texts = known.scalars.map { scalar in
+            switch scalar {
             case .real(let value): known.dtype == .f64 ? "\(value)" : "\(Float(value))"
             case .integer(let value): "\(value)"
             case .unsigned(let value): "\(value)"
             case .bool(let value): "\(value)"
             }
-            return Scalar.integer(StringPool.number(of: text))
         }
-        return ImportedTensor(literal(Literal(.i64, known.shape, scalars: numbers)), .string)
+        return ImportedTensor(literal(Literal(texts: texts, known.shape)), .string)
     }
 
     /// The number that a text spells: an integer, a decimal, an infinity or NaN.
-    private func number(_ text: Int64) throws -> Scalar {
-        let text = StringPool.text(text) ?? ""
+    private func number(_ text: String) throws -> Scalar {
         if let integer = Int64(text) { return .integer(integer) }
         guard let real = Double(text) else { throw mistake("casts the text '\(text)' to a number") }
         return .real(real)

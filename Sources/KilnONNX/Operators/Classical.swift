@@ -35,11 +35,8 @@ extension Operators {
         },
         Operator("LinearClassifier", .ml, items: { node in
             let numbers = node.integers("classlabels_ints"), texts = node.texts("classlabels_strings")
-            let labels = numbers.map { $0.map { Int64($0) } } ?? texts?.map { StringPool.number(of: $0) } ?? []
-            let scores = try node.scores(targets: labels.count)
-            let table = node.literal(Literal(.i64, [labels.count], scalars: labels.map { .integer($0) }))
-            let chosen = table.take(scores.argmax(1), axis: 0)
-            return [.tensor(ImportedTensor(chosen, numbers == nil ? .string : .int64)),
+            let scores = try node.scores(targets: (numbers?.count ?? texts?.count) ?? 0)
+            return [.tensor(node.labels(numbers, texts, scores.argmax(1))),
                     .tensor(try scores.postTransformed(node.text("post_transform", "NONE"), node))]
         }),
         Operator("LabelEncoder", .ml, items: encodedLabels),
@@ -49,26 +46,39 @@ extension Operators {
     private static func encodedLabels(_ node: NodeContext) throws -> [Item] {
         let x = try node.stored(0)
         let (keys, from) = try node.list("keys"), (values, to) = try node.list("values")
-        guard keys.count == values.count, from == x.element else { throw node.mistake("has \(keys.count) keys for \(values.count) values, or keys of another type") }
-        let unknown: Scalar = try node.constant("default_tensor").map { $0.literal[0] } ?? {
-            switch to {
-            case .string: .integer(StringPool.number(of: node.text("default_string", "_Unused")))
-            case .float, .double: .real(node.real("default_float", -0.0))
-            default: .integer(Int64(node.integer("default_int64", -1)))
-            }
-        }()
-        let count = keys.count, type = x.value.type
-        let table = node.literal(Literal(values.dtype, [count + 1], scalars: [unknown.converted(to: values.dtype)] + values.scalars))
-        let row = node.literal(Literal(keys.dtype, [count], scalars: keys.scalars)), each = x.value.reshaping(to: type.shape + [1])
+        guard keys.shape.first == values.shape.first, from == x.element else {
+            throw node.mistake("has \(keys.shape.first ?? 0) keys for \(values.shape.first ?? 0) values, or keys of another type")
+        }
+        let place = from == .string ? node.position(of: try node.text(0), among: keys.texts) + 1 : try places(x.value, keys, node)
+        if to == .string {
+            let unknown = try node.constant("default_tensor")?.literal.texts.first ?? node.text("default_string", "_Unused")
+            return [.tensor(ImportedTensor(node.literal(texts: [unknown] + values.texts).take(place, axis: 0), to))]
+        }
+        let unknown = try node.constant("default_tensor")?.literal[0]
+            ?? (values.dtype.isFloat ? .real(node.real("default_float", -0.0)) : .integer(Int64(node.integer("default_int64", -1))))
+        let table = node.literal(Literal(values.dtype, [values.count + 1], scalars: [unknown.converted(to: values.dtype)] + values.scalars))
+        return [.tensor(ImportedTensor(table.take(place, axis: 0), to))]
+    }
+
+    /// Each number's place among the keys, from 1 on; 0 where it is none of them.
+    private static func places(_ x: Value, _ keys: Literal, _ node: NodeContext) throws -> Value {
+        let count = keys.count, type = x.type
+        let row = node.literal(Literal(keys.dtype, [count], scalars: keys.scalars)), each = x.reshaping(to: type.shape + [1])
         var matches = each .== row
         if type.dtype.isFloat, node.version >= 4 { matches = matches | (each.isNaN() & row.isNaN()) }
         let places = matches.select(row.iota(.i64, [.constant(count)], axis: 0) + 1, 0)
-        let place = count == 0 ? node.full(0, type.with(dtype: .i64)) : places.max(type.rank)
-        return [.tensor(ImportedTensor(table.take(place, axis: 0), to))]
+        return count == 0 ? node.full(0, type.with(dtype: .i64)) : places.max(type.rank)
     }
 }
 
 extension NodeContext {
+    /// A class's label for each position: its number, or else its text.
+    func labels(_ numbers: [Int]?, _ texts: [String]?, _ positions: Value) -> ImportedTensor {
+        if numbers == nil, let texts { return ImportedTensor(literal(texts: texts).take(positions, axis: 0), .string) }
+        let numbers = numbers ?? []
+        return ImportedTensor(literal(Literal(.i64, [numbers.count], scalars: numbers.map { .integer(Int64($0)) })).take(positions, axis: 0), .int64)
+    }
+
     fileprivate func row(_ numbers: [Double]) -> Value { literal(Literal(.f32, [numbers.count], doubles: numbers)) }
 
     /// Products with the coefficients of each target, and its intercept.
@@ -83,7 +93,7 @@ extension NodeContext {
     fileprivate func list(_ name: String) throws -> (Literal, ElementType) {
         if let (literal, element) = try constant("\(name)_tensor") { return (literal, element) }
         if let texts = texts("\(name)_strings") {
-            return (Literal(.i64, [texts.count], scalars: texts.map { .integer(StringPool.number(of: $0)) }), .string)
+            return (Literal(texts: texts, [texts.count]), .string)
         }
         if let numbers = integers("\(name)_int64s") { return (Literal(.i64, [numbers.count], scalars: numbers.map { .integer(Int64($0)) }), .int64) }
         if let reals = reals("\(name)_floats") { return (Literal(.f32, [reals.count], doubles: reals), .float) }

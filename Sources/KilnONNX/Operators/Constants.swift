@@ -65,7 +65,7 @@ extension NodeContext {
     /// What a `Constant` holds, in the one of its attributes that it has.
     fileprivate func constantAttribute() throws -> (Literal, ElementType) {
         func texts(_ texts: [Data], _ shape: [Int]) -> (Literal, ElementType) {
-            (Literal(.i64, shape, scalars: texts.map { .integer(StringPool.number(of: String(decoding: $0, as: UTF8.self))) }), .string)
+            (Literal(utf8: texts.map { [UInt8]($0) }, shape), .string)
         }
         for given in node.attribute {
             guard let attribute = attribute(given.name) else { continue }

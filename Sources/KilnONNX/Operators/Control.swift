@@ -67,6 +67,11 @@ extension Operators {
             }
             regions.append((scope, String(name.prefix(4)), results))
         }
+        // Texts are as wide as the wider branch's.
+        for (number, (a, b)) in zip(regions[0].results, regions[1].results).enumerated() where a.element == .string && b.element == .string {
+            let width = SizeFacts.maximum(a.value.width, b.value.width)
+            for branch in regions.indices { regions[branch].results[number].value = regions[branch].results[number].value.widened(to: width) }
+        }
         for (a, b) in zip(regions[0].results, regions[1].results) where a.value.type != b.value.type {
             throw node.importer.unknown(node, "whether the result is \(a.value.type) or \(b.value.type)", [condition])
         }
@@ -86,7 +91,7 @@ extension Operators {
         let ordered = try scanned.enumerated().map { number, tensor -> ImportedTensor in
             let axis = try node.axis(inputAxes?[safe: number] ?? 0, rank: tensor.value.rank)
             let first = axis == 0 ? tensor.value : tensor.value.movingAxis(axis, to: 0)
-            return ImportedTensor(inputDirections?[safe: number] == 1 ? first.flipping([0]) : first, tensor.element)
+            return node.rows.restored(ImportedTensor(inputDirections?[safe: number] == 1 ? first.flipping([0]) : first, tensor.element))
         }
         let stacking = (0..<stackCount).map { Repetition.Stacking(axis: outputAxes?[safe: $0] ?? 0, isReversed: outputDirections?[safe: $0] == 1) }
         return try Repetition(node: node, count: node.sizes([ordered[0].value.dims[0]]), starts: nil, carried: states, stacking: stacking) { scope, round, carried in
@@ -111,7 +116,7 @@ extension Operators {
         let inputs = try (1..<node.inputCount).map { try node.stored($0) }
         guard let batch = inputs[0].value.dims.first?.constant else { throw Unsupported(reason: "a batch whose size is not fixed (version 8)") }
         let members = try (0..<batch).map { member -> [ImportedTensor] in
-            let own = inputs.map { ImportedTensor($0.value.select(axis: 0, index: member), $0.element) }
+            let own = inputs.map { node.rows.restored(ImportedTensor($0.value.select(axis: 0, index: member), $0.element)) }
             return try scan(node, own.prefix(states).map { .tensor($0) }, Array(own.dropFirst(states)), inputAxes: nil,
                             inputDirections: node.integers("directions"), outputAxes: nil, outputDirections: nil).map {
                 guard case .tensor(let tensor) = $0 else { throw Unavailable() }

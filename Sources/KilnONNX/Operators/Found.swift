@@ -25,8 +25,13 @@ extension Operators {
         }),
         Operator("Unique", items: { node in
             let x = try node.stored(0), isSorted = node.flag("sorted", true)
+            let axis = try node.integer("axis").map { try node.axis($0, rank: x.value.rank) }
+            if x.element == .string {
+                let texts = try node.text(0), found = (axis == nil ? texts.textRows : texts).unique(axis: axis ?? 0, sorted: isSorted)
+                return [.tensor(ImportedTensor(found.values, x.element)), .tensor(found.indices), .tensor(found.inverse), .tensor(found.counts)]
+            }
             guard x.element.isNative || !isSorted else { throw Unsupported(reason: "elements of type \(x.element) have no order in Kiln") }
-            let found = x.value.unique(axis: try node.integer("axis").map { try node.axis($0, rank: x.value.rank) }, sorted: isSorted)
+            let found = x.value.unique(axis: axis, sorted: isSorted)
             return [.tensor(ImportedTensor(found.values, x.element)), .tensor(found.indices), .tensor(found.inverse), .tensor(found.counts)]
         }),
         Operator("NonMaxSuppression") { node in

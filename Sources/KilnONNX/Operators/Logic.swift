@@ -22,7 +22,11 @@ extension Operators {
             }
         },
 
-        Operator("Equal") { let (a, b) = try $0.comparablePair(); return a .== b },
+        Operator("Equal") { node in
+            if try node.stored(0).element == .string { return try node.text(0).isText(try node.text(1)) }
+            let (a, b) = try node.comparablePair()
+            return a .== b
+        },
         Operator("Greater") { let (a, b) = try $0.comparablePair(); return a .> b },
         Operator("GreaterOrEqual") { let (a, b) = try $0.comparablePair(); return a .>= b },
         Operator("Less") { let (a, b) = try $0.comparablePair(); return a .< b },

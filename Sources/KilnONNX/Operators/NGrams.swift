@@ -6,10 +6,14 @@ import KilnOps
 extension Operators {
     static let ngrams: [Operator] = [
         Operator("TfIdfVectorizer") { node in
-            let x = try node.stored(0)
-            let tokens = x.value.rank == 1 ? x.value.unsqueezed(0) : x.value
-            guard tokens.rank == 2, x.element == .string || x.element.isNative else { throw node.mistake("takes rows of tokens, was given \(x.value.type)") }
-            let pool = node.texts("pool_strings")?.map { StringPool.number(of: $0) } ?? node.integers("pool_int64s")?.map { Int64($0) } ?? []
+            let x = try node.stored(0), texts = node.texts("pool_strings")
+            guard [1, 2].contains(x.value.rank), texts != nil ? x.element == .string : x.element.isNative else {
+                throw node.mistake("takes rows of tokens, was given \(x.value.type)")
+            }
+            // Texts are told apart as far as the pool does: each is its position in it, the last of those that are equal.
+            let numbers = try texts.map { try node.position(of: node.text(0), among: $0) } ?? x.value
+            let tokens = numbers.rank == 1 ? numbers.unsqueezed(0) : numbers
+            let pool = texts.map { texts in texts.map { Int64(texts.lastIndex(of: $0)!) } } ?? node.integers("pool_int64s")?.map { Int64($0) } ?? []
             let places = node.integers("ngram_indexes") ?? [], width = (places.max() ?? -1) + 1
             var counts = node.full(0, TensorType(.i64, [tokens.dims[0], .constant(places.count)]))
             var parts: [Value] = []

@@ -17,25 +17,24 @@ extension Operators {
         },
         Operator("TreeEnsembleClassifier", .ml, items: { node in
             let x = try node.tensor(0), numbers = node.integers("classlabels_int64s"), texts = node.texts("classlabels_strings")
-            let labels = numbers.map { $0.map { Int64($0) } } ?? texts?.map { StringPool.number(of: $0) } ?? []
-            let (trees, weights) = try node.trees("class", labels.count)
+            let labelCount = numbers?.count ?? texts?.count ?? 0
+            let (trees, weights) = try node.trees("class", labelCount)
             var scores = trees.aggregated(x.dtype.isFloat ? x : x.cast(to: .f32), .sum, node).cast(to: .f32)
             let base = node.reals("base_values") ?? [], transform = node.text("post_transform", "NONE")
             let ids = Set(node.integers("class_ids") ?? [])
             let chosen: Value
-            if labels.count == 2, ids.count == 1, let id = ids.first, base.count < 2 {
+            if labelCount == 2, ids.count == 1, let id = ids.first, base.count < 2 {
                 // One score speaks for both classes: as a probability where no weight is negative, else by its sign.
                 let score = scores.narrow(1, start: .constant(id), length: 1) + (base.first ?? 0), isProbability = weights.allSatisfy { $0 >= 0 }
                 chosen = (score .> (isProbability ? 0.5 : 0)).cast(to: .i64).reshaping(to: [x.dims[0]])
                 let parts = isProbability ? [1 - score, score] : transform == "LOGISTIC" ? [(-score).sigmoid(), score.sigmoid()] : [-score, score]
                 scores = .concatenate(parts, axis: 1)
             } else {
-                if base.count == labels.count { scores = scores + node.literal(Literal(.f32, [base.count], doubles: base)) }
+                if base.count == labelCount { scores = scores + node.literal(Literal(.f32, [base.count], doubles: base)) }
                 chosen = scores.argmax(1)
                 scores = try scores.postTransformed(transform, node)
             }
-            let table = node.literal(Literal(.i64, [labels.count], scalars: labels.map { .integer($0) }))
-            return [.tensor(ImportedTensor(table.take(chosen, axis: 0), numbers == nil ? .string : .int64)), .tensor(scores)]
+            return [.tensor(node.labels(numbers, texts, chosen)), .tensor(scores)]
         }),
     ]
 }

@@ -17,6 +17,9 @@ struct Repetition {
     struct Stacking {
         var axis: Int
         var isReversed: Bool
+
+        /// The same axis where texts have one more behind it.
+        func axis(of tensor: ImportedTensor) -> Int { axis < 0 && tensor.element == .string ? axis - 1 : axis }
     }
 
     let node: NodeContext
@@ -83,11 +86,12 @@ struct Repetition {
         return .items(carried + zip(stacks, stacking).enumerated().map { number, pair in
             guard let first = pair.0.first else {
                 var shape = types[number].value.dims
-                shape.insert(0, at: pair.1.axis < 0 ? pair.1.axis + shape.count + 1 : pair.1.axis)
+                let axis = pair.1.axis(of: types[number])
+                shape.insert(0, at: axis < 0 ? axis + shape.count + 1 : axis)
                 return .tensor(ImportedTensor(node.full(0, TensorType(types[number].value.dtype, shape)), types[number].element))
             }
             let parts = pair.1.isReversed ? pair.0.reversed() : pair.0
-            return .tensor(ImportedTensor(Value.stack(parts.map(\.value), axis: pair.1.axis), first.element))
+            return .tensor(ImportedTensor(Value.stack(parts.map(\.value), axis: pair.1.axis(of: first)), first.element))
         })
     }
 
@@ -157,7 +161,7 @@ struct Repetition {
         var items = carried
         for (number, value) in final[(2 + initial.count)...].enumerated() {
             let ordered = stacking[number].isReversed ? value.flipping([0]) : value
-            let axis = stacking[number].axis < 0 ? stacking[number].axis + ordered.rank : stacking[number].axis
+            let given = stacking[number].axis(of: stacked[number]), axis = given < 0 ? given + ordered.rank : given
             items.append(.tensor(ImportedTensor(axis == 0 ? ordered : ordered.movingAxis(0, to: axis), stacked[number].element)))
         }
         return items

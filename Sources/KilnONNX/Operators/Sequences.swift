@@ -46,7 +46,7 @@ extension Operators {
         Operator("ConcatFromSequence", items: { node in
             let parts = try sequence(node).map { item -> ImportedTensor in
                 guard case .tensor(let tensor) = item else { throw node.mistake("its sequence holds something that is no tensor") }
-                return tensor
+                return node.numbered(tensor)
             }
             guard let first = parts.first else { throw node.mistake("puts together an empty sequence") }
             let isNew = node.flag("new_axis")

@@ -62,7 +62,10 @@ extension Importer {
         case .double: return try scalars(tensor.doubleData.map { .real($0) })
         case .int64: return try scalars(tensor.int64Data.map { .integer($0) })
         case .uint32, .uint64: return try scalars(tensor.uint64Data.map { .unsigned($0) })
-        case .string: return try scalars(tensor.stringData.map { .integer(StringPool.number(of: String(decoding: $0, as: UTF8.self))) })
+        case .string: 
+            try demand(tensor.stringData.count, count)
+            guard !tensor.stringData.contains(where: { $0.last == 0 }) else { throw wrong("has a text that ends in a zero byte") }
+            return Literal(utf8: tensor.stringData.map { [UInt8]($0) }, shape)
         case .float16, .bfloat16:
             try demand(tensor.int32Data.count, count)
             return Literal(dtype, shape, bytes: tensor.int32Data.flatMap { [UInt8(truncatingIfNeeded: $0), UInt8(truncatingIfNeeded: $0 >> 8)] })

@@ -72,7 +72,7 @@ struct CaseRun {
         case (.tensor(let key, let element), .tensor(let literal, let type)):
             guard let result = results[key] else { throw CaseError("no result for '\(name)'") }
             guard element == type else { throw CaseError("'\(name)' has elements of type \(element), expected \(type)") }
-            try compare(name, result, literal)
+            if element == .string { try compareTexts(name, result, literal) } else { try compare(name, result, literal) }
         case (.sequence(let ports), .sequence(let parts)):
             guard ports.count == parts.count else { throw CaseError("'\(name)' holds \(ports.count) values, expected \(parts.count)") }
             for (number, (port, part)) in zip(ports, parts).enumerated() { try compare("\(name).\(number)", port, results, part) }
@@ -81,6 +81,13 @@ struct CaseRun {
         case (.optional(let port?), _): try compare(name, port, results, expected)
         case (_, .optional(let part?)): try compare(name, port, results, part)
         default: throw CaseError("'\(name)' is \(port), and something else is expected")
+        }
+    }
+
+    private func compareTexts(_ name: String, _ result: Literal, _ expected: Literal) throws {
+        let (shape, wanted) = (Array(result.shape.dropLast()), Array(expected.shape.dropLast()))
+        guard shape == wanted, result.texts == expected.texts else {
+            throw CaseError("'\(name)' is \(result.texts) of shape \(shape), expected \(expected.texts) of \(wanted)")
         }
     }
 

@@ -74,7 +74,7 @@ indirect enum TestValue {
         switch stored {
         case .tensor(_, let element?, let file, "json", let shape):
             let texts = try JSONDecoder().decode([String].self, from: Data(contentsOf: URL(fileURLWithPath: folder + "/" + file)))
-            self = .tensor(Literal(.i64, shape, scalars: texts.map { .integer(StringPool.number(of: $0)) }), element)
+            self = .tensor(Literal(texts: texts, shape), element)
         case .tensor(_, let element?, let file, _, let shape):
             guard let dtype = element.dtype else { throw CaseError("no values of type \(element)") }
             let value = try NPY.read(folder + "/" + file)
