@@ -13,7 +13,7 @@ extension Operators {
             // Texts are told apart as far as the pool does: each is its position in it, the last of those that are equal.
             let numbers = try texts.map { try node.position(of: node.text(0), among: $0) } ?? x.value
             let tokens = numbers.rank == 1 ? numbers.unsqueezed(0) : numbers
-            let pool = texts.map { texts in texts.map { Int64(texts.lastIndex(of: $0)!) } } ?? node.integers("pool_int64s")?.map { Int64($0) } ?? []
+            let pool = texts.map { texts in texts.map { text in Int64(texts.lastIndex { $0.utf8.elementsEqual(text.utf8) }!) } } ?? node.integers("pool_int64s")?.map { Int64($0) } ?? []
             let places = node.integers("ngram_indexes") ?? [], width = (places.max() ?? -1) + 1
             var counts = node.full(0, TensorType(.i64, [tokens.dims[0], .constant(places.count)]))
             var parts: [Value] = []

@@ -86,7 +86,7 @@ struct CaseRun {
 
     private func compareTexts(_ name: String, _ result: Literal, _ expected: Literal) throws {
         let (shape, wanted) = (Array(result.shape.dropLast()), Array(expected.shape.dropLast()))
-        guard shape == wanted, result.texts == expected.texts else {
+        guard shape == wanted, zip(result.texts, expected.texts).allSatisfy({ $0.utf8.elementsEqual($1.utf8) }) else {
             throw CaseError("'\(name)' is \(result.texts) of shape \(shape), expected \(expected.texts) of \(wanted)")
         }
     }
