@@ -21,7 +21,7 @@ struct TestModel {
     }
 
     enum Attribute {
-        case int(Int), ints([Int]), float(Double), text(String), tensor(Literal)
+        case int(Int), ints([Int]), float(Double), text(String), texts([String]), tensor(Literal)
     }
 
     /// An input whose shape is written as in `batch, 3, sequence`.
@@ -64,6 +64,7 @@ struct TestModel {
             case .ints(let values): attribute.ints = values.map { Int64($0) }
             case .float(let value): attribute.f = Float(value)
             case .text(let value): attribute.s = Data(value.utf8)
+            case .texts(let values): attribute.strings = values.map { Data($0.utf8) }
             case .tensor(let value): attribute.t = Self.tensor(value)
             }
             return attribute
