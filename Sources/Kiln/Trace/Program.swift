@@ -16,7 +16,7 @@ struct TraceProgram: Sendable {
 
 extension Executable {
     /// Loads what the compiler made into this process.
-    convenience init(_ artifact: Artifact) throws {
+    package convenience init(_ artifact: Artifact) throws {
         let code = try JITCode(artifact.code, functions: artifact.code.devices.isEmpty ? [] : Accelerator.kernelSymbols)
         try self.init(program: code.infoPointer, owner: code)
     }

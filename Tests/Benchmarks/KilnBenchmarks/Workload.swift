@@ -35,9 +35,7 @@ struct GraphWorkload: Workload {
     func makeInputs() throws -> [DeviceBuffer] { try inputs.enumerated().map { try Self.random($0.element.1, seed: $0.offset) } }
 
     func prepare(_ buffers: [DeviceBuffer]) throws -> () throws -> Void {
-        let artifact = try Pipeline.compile(graph())
-        let code = try JITCode(artifact.code)
-        let executable = try Executable(program: code.infoPointer, owner: code)
+        let executable = try Executable(Pipeline.compile(graph()))
         return { _ = try executable.run(buffers) }
     }
 
@@ -47,7 +45,7 @@ struct GraphWorkload: Workload {
         let count = type.constantShape!.reduce(1, *)
         let buffer = try DeviceBuffer(byteCount: count * type.dtype.byteCount)
         for position in 0..<count {
-            let value = Float((-2 * log(generator.unit())).squareRoot() * cos(2 * .pi * generator.unit()))
+            let value = Float(generator.normal())
             switch type.dtype {
             case .bf16: buffer.pointer.storeBytes(of: bfloat16Bits(Double(value)), toByteOffset: position * 2, as: UInt16.self)
             default: buffer.pointer.storeBytes(of: value, toByteOffset: position * 4, as: Float.self)
@@ -71,4 +69,7 @@ struct SplitMix {
 
     /// In (0, 1).
     mutating func unit() -> Double { (Double(next() >> 11) + 0.5) / 9_007_199_254_740_992 }
+
+    /// Normally distributed. (G. Box and M. Muller, "A note on the generation of random normal deviates", 1958.)
+    mutating func normal() -> Double { (-2 * log(unit())).squareRoot() * cos(2 * .pi * unit()) }
 }

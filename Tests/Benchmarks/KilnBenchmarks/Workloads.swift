@@ -4,7 +4,17 @@ import KilnIR
 import KilnOps
 
 enum Workloads {
+    /// The workload of a name: `model_NAME` runs the model NAME.onnx of the folder, `import_NAME` reads it.
+    static func named(_ name: String, models folder: String) -> (any Workload)? {
+        for (prefix, make) in imported where name.hasPrefix(prefix) { return make("\(folder)/\(name.dropFirst(prefix.count)).onnx") }
+        return all[name]
+    }
+
     static let all: [String: any Workload] = tensors.merging(Training.all) { a, _ in a }.merging(Recording.all) { a, _ in a }
+
+    private static let imported: [(prefix: String, make: @Sendable (String) -> any Workload)] = [
+        ("model_", { ImportedWorkload(path: $0) }), ("import_", { ImportWorkload(path: $0) }),
+    ]
 
     private static let tensors: [String: any Workload] = {
         var table: [String: any Workload] = [

@@ -1,4 +1,4 @@
-// Times one workload and prints a JSON line: `KilnBenchmarks WORKLOAD [--threads N] [--json]`.
+// Times one workload and prints a JSON line: `KilnBenchmarks WORKLOAD [--threads N] [--models FOLDER] [--json]`.
 
 import Foundation
 import KilnExecution
@@ -14,6 +14,13 @@ struct Measurement {
     /// Processor time of a run, all threads together: steadier than the clock on a machine that others use too.
     var processor: Double
     var runs: Int
+}
+
+/// The most memory that the process has had, in bytes, mapped files that were read among it.
+func peakMemory() -> Int {
+    var usage = rusage()
+    getrusage(RUSAGE_SELF.rawValue, &usage)
+    return usage.ru_maxrss * 1024
 }
 
 /// Runs until two seconds have passed, at least five and at most 200 times.
@@ -40,13 +47,20 @@ func measure(_ workload: any Workload) throws -> Measurement {
 func text(_ value: Double, digits: Int) -> String { String(format: "%.\(digits)f", value) }
 
 let arguments = Array(CommandLine.arguments.dropFirst())
-guard let name = arguments.first, let workload = Workloads.all[name] else {
+
+func option(_ name: String) -> String? {
+    arguments.firstIndex(of: name).flatMap { $0 + 1 < arguments.count ? arguments[$0 + 1] : nil }
+}
+
+guard let name = arguments.first, let workload = Workloads.named(name, models: option("--models") ?? "models") else {
     let names = Workloads.all.keys.sorted().joined(separator: " ")
-    FileHandle.standardError.write(Data("usage: KilnBenchmarks WORKLOAD [--threads N] [--json]\nworkloads: \(names)\n".utf8))
+    FileHandle.standardError.write(Data("""
+        usage: KilnBenchmarks WORKLOAD [--threads N] [--models FOLDER] [--json]
+        workloads: \(names) model_NAME import_NAME, for FOLDER/NAME.onnx (models)\n
+        """.utf8))
     exit(1)
 }
-var threads = 0
-if let position = arguments.firstIndex(of: "--threads"), position + 1 < arguments.count { threads = Int(arguments[position + 1]) ?? 0 }
+let threads = option("--threads").flatMap { Int($0) } ?? 0
 if arguments.contains("--dump"), let w = workload as? GraphWorkload {
     let a = try Pipeline.compile(w.graph())
     print(a.groups, a.program)
@@ -59,7 +73,7 @@ do {
     let result = try measure(workload)
     print("""
         {"workload": "\(name)", "ms": \(text(result.median * 1e3, digits: 4)), "compile_s": \(text(result.first, digits: 3)), \
-        "cpu_ms": \(text(result.processor * 1e3, digits: 4)), "runs": \(result.runs), "threads": \(threads)}
+        "cpu_ms": \(text(result.processor * 1e3, digits: 4)), "runs": \(result.runs), "threads": \(threads), "peak_mb": \(text(Double(peakMemory()) / 1e6, digits: 1))}
         """)
 } catch {
     FileHandle.standardError.write(Data("\(error)\n".utf8))
