@@ -5,7 +5,6 @@ Usage: fetch_trained_models.py OUT_DIR [NAME ...]
 OUT_DIR gets models.json as export_sequence_models.py writes it. Needs onnxruntime and Pillow, and pip's index for the wheels.
 """
 import glob
-import json
 import os
 import subprocess
 import sys
@@ -15,6 +14,8 @@ import zipfile
 import numpy as np
 import onnxruntime
 from PIL import Image, ImageDraw, ImageFont
+
+from record_results import record, write_listing
 
 
 def image(shape, random):
@@ -65,20 +66,11 @@ def main():
         if not os.path.exists(path):
             take(package, ending, path)
         session = onnxruntime.InferenceSession(path)
-        (port,), outputs = session.get_inputs(), [output.name for output in session.get_outputs()]
-        runs = []
-        for number, size in enumerate(sizes):
-            value = make(size, np.random.default_rng(number))
-            run = {"sizes": size, "inputs": {port.name: f"{name}.{number}.in.npy"}, "outputs": {}, "tolerances": {}}
-            np.save(f"{out}/{name}.{number}.in.npy", value)
-            for place, result in enumerate(session.run(None, {port.name: value})):
-                np.save(f"{out}/{name}.{number}.out{place}.npy", result)
-                run["outputs"][outputs[place]] = f"{name}.{number}.out{place}.npy"
-            runs.append(run)
-        listing.append({"name": name, "file": f"{name}.onnx", "runs": runs})
+        (port,) = session.get_inputs()
+        values = [{port.name: make(size, np.random.default_rng(number))} for number, size in enumerate(sizes)]
+        listing.append(record(out, name, f"{name}.onnx", session, values))
         print(name, flush=True)
-    with open(out + "/models.json", "w") as file:
-        json.dump(listing, file, indent=1)
+    write_listing(out, listing)
 
 
 if __name__ == "__main__":
