@@ -35,11 +35,13 @@ struct Build: Sendable {
         for part in parts { for message in part.program.messages where !messages.contains(message) { messages.append(message) } }
         self.messages = messages
         var jobs = parts.flatMap { part in
-            Partition(part.program).parts.map { Job(program: part.program, target: part.target, part: $0) }
+            let tasks = SharedTasks(part.program, isShared: part.target.gpu == nil)
+            return Partition(part.program, tasks).parts.map { Job(program: part.program, target: part.target, part: $0, tasks: tasks) }
         }
         for number in jobs.indices where jobs[number].target.gpu != nil { jobs[number].part.hasEntry = false }
         if hosts.isEmpty {
-            jobs.append(Job(program: main.program, target: host, part: KilnLLVM.Part(kernels: [], hasEntry: true), isTableAlone: true))
+            jobs.append(Job(program: main.program, target: host, part: KilnLLVM.Part(kernels: [], hasEntry: true),
+                            tasks: SharedTasks(main.program, isShared: false), isTableAlone: true))
         }
         self.jobs = jobs.filter { !$0.part.kernels.isEmpty || $0.part.hasEntry }
     }
@@ -50,6 +52,8 @@ struct Job: Sendable {
     var program: Program
     var target: Target
     var part: Part
+    /// The functions that the program's kernels become.
+    var tasks: SharedTasks
     /// Whether there is no entry, only the program's table.
     var isTableAlone = false
 }
@@ -64,12 +68,12 @@ struct Part: Sendable {
 struct Partition {
     let parts: [Part]
 
-    init(_ program: Program, mostParts: Int = 8, leastWeight: Int = 150) {
-        let weights = program.kernels.map { kernel in kernel.phases.reduce(10) { $0 + $1.weight } }
+    init(_ program: Program, _ tasks: SharedTasks, mostParts: Int = 8, leastWeight: Int = 150) {
+        let weights = program.kernels.indices.map { tasks.weight(of: $0, in: program) }
         let count = max(1, min(mostParts, weights.reduce(0, +) / leastWeight))
         var loads = [Int](repeating: 0, count: count)
         var parts = (0..<count).map { Part(kernels: [], hasEntry: $0 == 0) }
-        for kernel in program.kernels.indices.sorted(by: { (weights[$1], $0) < (weights[$0], $1) }) {
+        for kernel in program.kernels.indices.filter({ weights[$0] > 0 }).sorted(by: { (weights[$1], $0) < (weights[$0], $1) }) {
             let lightest = loads.indices.min { (loads[$0], $0) < (loads[$1], $1) }!
             loads[lightest] += weights[kernel]
             parts[lightest].kernels.append(kernel)

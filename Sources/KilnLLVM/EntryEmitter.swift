@@ -1,4 +1,4 @@
-// The program's entry, `i32 NAME_entry(const kiln_call *)`: fills the frame and runs the steps on the calling thread.
+// The program's entry, `i32 NAME_entry(const kiln_call *)`: runs the steps on the calling thread, with a frame for each task.
 // Returns 0, or 1 + the number of the message of the check that failed.
 
 import CLLVM
@@ -17,8 +17,11 @@ struct EntryEmitter: StepEmitter {
     /// The texts of checks, without repetitions.
     let messages: [String]
     let function: LLVMValueRef
-    private let layout: FrameLayout
+    private let tasks: SharedTasks
+    /// What a task is given; filled anew before each.
     private let frame: LLVMValueRef
+    /// The symbols' values, for all tasks.
+    private let values: LLVMValueRef
     private let fields: [LLVMValueRef]
     private let bases: [LLVMValueRef]
     let emitter: FunctionEmitter
@@ -28,17 +31,21 @@ struct EntryEmitter: StepEmitter {
     static func name(_ program: Program) -> String { "\(program.name)_entry" }
 
     /// Emits all of the function.
-    static func emit(_ module: Module, _ program: Program, _ target: Target, _ build: Build) throws -> LLVMValueRef {
-        try emit(module, program, target, name: name(program)) { try EntryEmitter(module, program, target, build, $0, $1, $2) }
+    static func emit(_ module: Module, _ program: Program, _ target: Target, _ build: Build, _ tasks: SharedTasks) throws -> LLVMValueRef {
+        try emit(module, program, target, name: name(program)) { try EntryEmitter(module, program, target, build, tasks, $0, $1, $2) }
     }
 
-    private init(_ module: Module, _ program: Program, _ target: Target, _ build: Build, _ function: LLVMValueRef,
+    private init(_ module: Module, _ program: Program, _ target: Target, _ build: Build, _ tasks: SharedTasks, _ function: LLVMValueRef,
                  _ entryBuilder: LLVMBuilderRef, _ block: LLVMBasicBlockRef) throws {
         (self.module, self.program, self.target, self.messages, self.function) = (module, program, target, build.messages, function)
-        let layout = FrameLayout(program)
-        self.layout = layout
-        frame = LLVMBuildAlloca(entryBuilder, LLVMArrayType2(module.i64, UInt64(layout.count)), "frame")!
-        LLVMSetAlignment(frame, 64)
+        self.tasks = tasks
+        func words(_ count: Int, _ name: String) -> LLVMValueRef {
+            let memory = LLVMBuildAlloca(entryBuilder, LLVMArrayType2(module.i64, UInt64(count)), name)!
+            LLVMSetAlignment(memory, 64)
+            return memory
+        }
+        frame = words(FrameLayout.buffers + (program.kernels.flatMap(\.phases).map(\.bufferOrder.count).max() ?? 0), "frame")
+        values = words(max(program.allSymbols.count, 1), "symbols")
         let call = LLVMGetParam(function, 0)!
         func read(_ base: LLVMValueRef, _ slot: Int, _ type: LLVMTypeRef) -> LLVMValueRef {
             var indices: [LLVMValueRef?] = [module.int64(slot)]
@@ -77,15 +84,17 @@ struct EntryEmitter: StepEmitter {
         return module.compare(LLVMIntEQ, module.and(bits, module.int64(63)), module.int64(0))
     }
 
+    private func write(_ value: LLVMValueRef, _ memory: LLVMValueRef, _ slot: Int) {
+        module.store(value, module.offset(memory, module.i64, by: module.int64(slot)), alignment: 8)
+    }
+
+    /// Writes what is the same for all tasks.
     private func fillFrame(_ symbols: [LLVMValueRef]) throws {
-        func write(_ slot: Int, _ value: LLVMValueRef) {
-            module.store(value, module.offset(frame, module.i64, by: module.int64(slot)), alignment: 8)
-        }
-        for (number, base) in bases.enumerated() { write(layout.slot(buffer: number), base) }
-        for (number, value) in symbols.enumerated() { write(layout.bufferCount + number, value) }
+        for (number, value) in symbols.enumerated() { write(value, values, number) }
         let arena = fields[CallField.arena.rawValue]
-        write(layout.workspace, module.offset(arena, module.i8, by: try emitter.scalar(program.arenaSize.roundedUp(to: 64))))
-        write(layout.workspaceStride, try emitter.scalar(program.workspaceSize.roundedUp(to: 64)))
+        write(module.offset(arena, module.i8, by: try emitter.scalar(program.arenaSize.roundedUp(to: 64))), frame, FrameLayout.workspace)
+        write(try emitter.scalar(program.workspaceSize.roundedUp(to: 64)), frame, FrameLayout.workspaceStride)
+        write(values, frame, FrameLayout.symbols)
     }
 
     // MARK: Steps
@@ -102,8 +111,8 @@ struct EntryEmitter: StepEmitter {
     func number(_ buffer: Int) throws -> LLVMValueRef { module.load(module.i64, try base(buffer), alignment: 8) }
 
     func announce(_ value: LLVMValueRef, symbol: Int) {
-        module.store(value, module.offset(frame, module.i64, by: module.int64(layout.bufferCount + symbol)), alignment: 8)
-        module.store(value, module.offset(fields[CallField.symbols.rawValue], module.i64, by: module.int64(symbol)), alignment: 8)
+        write(value, values, symbol)
+        write(value, fields[CallField.symbols.rawValue], symbol)
     }
 
     func copy(_ from: Int, _ to: Int) throws {
@@ -115,6 +124,7 @@ struct EntryEmitter: StepEmitter {
         let type = TaskEmitter.type(module)
         for (phase, content) in program.kernels[number].phases.enumerated() {
             if !program.measured.isEmpty { for name in KernelParameters(content, in: program).symbols { _ = try emitter.symbol(name) } }
+            for (slot, buffer) in content.bufferOrder.enumerated() { write(try base(buffer), frame, FrameLayout.buffers + slot) }
             var task = reference(number, phase, .any)
             if content.streams(in: program), let isAligned {
                 task = module.select(isAligned, reference(number, phase, .aligned), task)
@@ -131,6 +141,7 @@ struct EntryEmitter: StepEmitter {
 
     private func reference(_ kernel: Int, _ phase: Int, _ variant: TaskVariant) -> LLVMValueRef {
         // Not hidden here, only where it is defined: in this process the two may be too far apart for a direct call.
-        module.external(TaskEmitter.name(program, kernel: kernel, phase: phase, variant), TaskEmitter.type(module))
+        let task = tasks.task(kernel: kernel, phase: phase)
+        return module.external(TaskEmitter.name(program, kernel: task.kernel, phase: task.phase, variant), TaskEmitter.type(module))
     }
 }

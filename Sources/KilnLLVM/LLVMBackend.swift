@@ -99,7 +99,10 @@ public enum LLVMBackend {
             return (try deviceModule(build, devices, machine), machine)
         }
         let machine = try Machine(target)
-        return (try module(Job(program: program, target: target, part: Part(kernels: kernel.map { [$0] } ?? [], hasEntry: kernel == nil)), of: build, machine), machine)
+        let part = Part(kernels: kernel.map { [$0] } ?? [], hasEntry: kernel == nil)
+        // A kernel by itself is shown with all of its phases.
+        let tasks = SharedTasks(program, isShared: kernel == nil && target.gpu == nil)
+        return (try module(Job(program: program, target: target, part: part, tasks: tasks), of: build, machine), machine)
     }
 
     // MARK: One part
@@ -141,14 +144,14 @@ public enum LLVMBackend {
         } else {
             let tasks = TaskEmitter(module: module, program: program, target: target, maths: MathsTable())
             for kernel in part.kernels {
-                for (number, phase) in program.kernels[kernel].phases.enumerated() {
+                for (number, phase) in program.kernels[kernel].phases.enumerated() where job.tasks.isFirst(kernel: kernel, phase: number) {
                     try tasks.emit(kernel: kernel, phase: number, .any)
                     if phase.streams(in: program) { try tasks.emit(kernel: kernel, phase: number, .aligned) }
                 }
             }
         }
         guard part.hasEntry else { return module }
-        let entry = !job.isTableAlone ? try EntryEmitter.emit(module, program, target, build) : nil
+        let entry = !job.isTableAlone ? try EntryEmitter.emit(module, program, target, build, job.tasks) : nil
         try ProgramInfoEmitter(module: module, program: program, target: target).emit(entry: entry, messages: build.messages, devices: build.devices.count)
         return module
     }

@@ -1,24 +1,19 @@
 // One phase of a kernel to a function `void task(void *frame, i64 begin, i64 end, i64 worker)`.
-// The frame holds, as the entry filled it in: a base for each buffer, the symbols, the workspace's base and each worker's share.
+// The frame holds, as the entry filled it in: the workspace's base and each worker's share, the symbols, and a base for each buffer that
+// the phase uses, in the order of their first use, so that phases on other buffers can run the same function.
 
 import CLLVM
 import KilnIR
 import KilnKernels
 
-/// Where things are in a program's frame, in slots of eight bytes.
-struct FrameLayout {
-    let bufferCount: Int
-    let symbols: [String: Int]
-
-    init(_ program: Program) {
-        bufferCount = program.buffers.count
-        symbols = Dictionary(program.allSymbols.enumerated().map { ($0.element, program.buffers.count + $0.offset) }, uniquingKeysWith: { a, _ in a })
-    }
-
-    func slot(buffer: Int) -> Int { buffer }
-    var workspace: Int { bufferCount + symbols.count }
-    var workspaceStride: Int { workspace + 1 }
-    var count: Int { workspace + 2 }
+/// Where things are in a task's frame, in slots of eight bytes.
+enum FrameLayout {
+    static let workspace = 0
+    static let workspaceStride = 1
+    /// The address of the symbols' values.
+    static let symbols = 2
+    /// The first buffer's base.
+    static let buffers = 3
 }
 
 /// The variants of a task: `streaming` takes the bases of inputs and outputs to be aligned for vectors.
@@ -48,21 +43,24 @@ struct TaskEmitter {
         let function = LLVMAddFunction(module.module, name, Self.type(module))!
         LLVMSetVisibility(function, LLVMHiddenVisibility)
         module.addTargetAttributes(target, to: function)
+        // The frame is another task's after this one: what is invariant here is not so in the entry.
+        module.addAttribute("noinline", to: function)
         for attribute in ["noalias", "nocapture", "readonly"] { module.addAttribute(attribute, to: function, parameter: 0) }
 
         let entry = module.block("entry", in: function)
         let entryBuilder = LLVMCreateBuilderInContext(module.context)!
         defer { LLVMDisposeBuilder(entryBuilder) }
         LLVMPositionBuilderAtEnd(entryBuilder, entry)
-        let frame = FrameReader(module: module, builder: entryBuilder, frame: LLVMGetParam(function, 0), layout: FrameLayout(program))
+        let frame = FrameReader(module: module, builder: entryBuilder, frame: LLVMGetParam(function, 0), symbols: program.allSymbols)
+        let slots = Dictionary(uniqueKeysWithValues: phase.bufferOrder.enumerated().map { ($0.element, $0.offset) })
         let scopes = AliasScopes(module, name: name, buffers: phase.buffersUsed)
         let program = program
         let emitter = FunctionEmitter(module, function, maths: maths, entryBuilder: entryBuilder, entryBlock: entry,
             symbol: { try frame.symbol($0) },
             buffer: { number in
-                guard program.buffers.indices.contains(number) else { throw InternalError("llvm", "buffer \(number) does not exist") }
+                guard program.buffers.indices.contains(number), let slot = slots[number] else { throw InternalError("llvm", "buffer \(number) does not exist") }
                 let buffer = program.buffers[number]
-                var place = Place(base: frame.pointer(buffer: number), dtype: buffer.type.dtype,
+                var place = Place(base: frame.pointer(buffer: slot), dtype: buffer.type.dtype,
                                   alignment: buffer.alignment(variant))
                 (place.scope, place.otherScopes) = scopes.nodes(number)
                 if case .constant(let literal) = buffer.storage, literal.count == 1 { place.value = literal[0] }
@@ -102,22 +100,24 @@ struct FrameReader {
     let module: Module
     let builder: LLVMBuilderRef
     let frame: LLVMValueRef
-    let layout: FrameLayout
+    /// The program's, in the order of their values.
+    let symbols: [String]
 
-    private func read(_ slot: Int, _ type: LLVMTypeRef) -> LLVMValueRef {
+    private func read(_ base: LLVMValueRef, _ slot: Int, _ type: LLVMTypeRef) -> LLVMValueRef {
         var indices: [LLVMValueRef?] = [module.int64(slot)]
-        let address = LLVMBuildGEP2(builder, module.i64, frame, &indices, 1, "")
+        let address = LLVMBuildGEP2(builder, module.i64, base, &indices, 1, "")
         let value = LLVMBuildLoad2(builder, type, address, "")!
         module.setMetadata("invariant.load", module.metadata([LLVMMetadataRef]()), on: value)
         return value
     }
 
-    func pointer(buffer: Int) -> LLVMValueRef { read(layout.slot(buffer: buffer), module.pointer) }
-    var workspace: LLVMValueRef { read(layout.workspace, module.pointer) }
-    var workspaceStride: LLVMValueRef { read(layout.workspaceStride, module.i64) }
+    /// - Parameter number: the buffer's place in the order of their first use.
+    func pointer(buffer number: Int) -> LLVMValueRef { read(frame, FrameLayout.buffers + number, module.pointer) }
+    var workspace: LLVMValueRef { read(frame, FrameLayout.workspace, module.pointer) }
+    var workspaceStride: LLVMValueRef { read(frame, FrameLayout.workspaceStride, module.i64) }
     func symbol(_ name: String) throws -> LLVMValueRef {
-        guard let slot = layout.symbols[name] else { throw InternalError("llvm", "the symbol \(name) is not the program's") }
-        return read(slot, module.i64)
+        guard let number = symbols.firstIndex(of: name) else { throw InternalError("llvm", "the symbol \(name) is not the program's") }
+        return read(read(frame, FrameLayout.symbols, module.pointer), number, module.i64)
     }
 }
 

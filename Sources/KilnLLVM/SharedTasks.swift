@@ -1,0 +1,117 @@
+// Which phases of a program become one function: those that differ in nothing but the buffers they work on, as a network's layers do.
+// A program for a host comes in; for each phase, the first phase that is like it, and the order in which a frame holds its buffers, go out.
+
+import KilnIR
+import KilnKernels
+
+/// The functions that the phases of a host's kernels become.
+struct SharedTasks: Sendable {
+    /// A phase of a program.
+    struct Place: Hashable, Sendable {
+        var kernel: Int
+        var phase: Int
+    }
+
+    /// By kernel and phase, the first of those that are alike, whose function all of them run.
+    private let first: [[Place]]
+
+    /// - Parameter isShared: whether phases that are alike become one function; where only some are emitted, none may lean on others.
+    init(_ program: Program, isShared: Bool = true) {
+        var known: [Shape: Place] = [:]
+        first = program.kernels.indices.map { kernel in
+            program.kernels[kernel].phases.enumerated().map { number, phase in
+                let place = Place(kernel: kernel, phase: number)
+                guard isShared, let shape = Shape(phase, in: program) else { return place }
+                if let other = known[shape] { return other }
+                known[shape] = place
+                return place
+            }
+        }
+    }
+
+    /// The phase whose function a phase runs.
+    func task(kernel: Int, phase: Int) -> Place { first[kernel][phase] }
+
+    func isFirst(kernel: Int, phase: Int) -> Bool { first[kernel][phase] == Place(kernel: kernel, phase: phase) }
+
+    /// How much code a kernel is, beside what others have already.
+    func weight(of kernel: Int, in program: Program) -> Int {
+        program.kernels[kernel].phases.enumerated().reduce(0) { $0 + (isFirst(kernel: kernel, phase: $1.offset) ? 10 + $1.element.weight : 0) }
+    }
+}
+
+/// All that a phase's code depends on, with its buffers numbered in the order of their first use.
+private struct Shape: Hashable {
+    /// What code takes for granted of a buffer.
+    struct Content: Hashable {
+        var dtype: DType
+        var isOwnMemory: Bool
+        var isUnaligned: Bool
+        /// The element of a constant that has but one.
+        var value: Scalar?
+    }
+    let phase: Phase
+    let buffers: [Content]
+
+    /// Nil where the phase is not one thread's.
+    init?(_ phase: Phase, in program: Program) {
+        let order = phase.bufferOrder
+        guard phase.team == nil, phase.maps.isEmpty, order.allSatisfy({ program.buffers.indices.contains($0) }) else { return nil }
+        let numbers = Dictionary(uniqueKeysWithValues: order.enumerated().map { ($0.element, $0.offset) })
+        var phase = phase
+        phase.work = 0
+        phase.body = phase.body.map { $0.renumbered(numbers) }
+        self.phase = phase
+        buffers = order.map { Content(program.buffers[$0]) }
+    }
+}
+
+extension Shape.Content {
+    fileprivate init(_ buffer: Buffer) {
+        var unaligned = false
+        var value: Scalar?
+        if case .constant(let literal) = buffer.storage {
+            unaligned = SharedConstants.isShared(literal)
+            if literal.count == 1 { value = literal[0] }
+        }
+        self.init(dtype: buffer.type.dtype, isOwnMemory: buffer.isOwnMemory, isUnaligned: unaligned, value: value)
+    }
+}
+
+extension Phase {
+    /// The buffers that the phase reads or writes, in the order of their first use: that of their places in a task's frame.
+    var bufferOrder: [Int] {
+        var order: [Int] = []
+        var seen: Set<Int> = []
+        for statement in body {
+            statement.visit {
+                if case .buffer(let number) = $0, seen.insert(number).inserted { order.append(number) }
+            }
+        }
+        return order
+    }
+}
+
+extension Statement {
+    /// The statement with its buffers' numbers replaced.
+    fileprivate func renumbered(_ numbers: [Int: Int]) -> Statement {
+        func renumbered(_ memory: Memory) -> Memory {
+            if case .buffer(let number) = memory { .buffer(numbers[number] ?? number) } else { memory }
+        }
+        func renumbered(_ access: Access) -> Access { Access(renumbered(access.memory), access.address, where: access.conditions) }
+        func all(_ statements: [Statement]) -> [Statement] { statements.map { $0.renumbered(numbers) } }
+        switch self {
+        case .define(let value, .load(let access, let fill)): return .define(value, .load(renumbered(access), fill: fill))
+        case .define(let value, .reduceLanes(let kind, let memory, let address, let width)):
+            return .define(value, .reduceLanes(kind, renumbered(memory), address: address, width: width))
+        case .store(let access, let value, let streaming): return .store(renumbered(access), value, streaming: streaming)
+        case .atomic(let kind, let access, let value): return .atomic(kind, renumbered(access), value)
+        case .loop(var loop):
+            loop.body = all(loop.body)
+            return .loop(loop)
+        case .lanes(let variable, let width, let count, let body): return .lanes(variable: variable, width: width, count: count, body: all(body))
+        case .branch(let conditions, let then, let otherwise): return .branch(conditions, then: all(then), otherwise: all(otherwise))
+        case .local, .define, .bind, .team: return self
+        }
+    }
+}

@@ -1,0 +1,56 @@
+// Phases that differ in their buffers alone run one function, and those that differ in anything else don't.
+
+import KilnIR
+import KilnKernels
+@testable import KilnLLVM
+import Testing
+
+@Suite struct SharedTasksTests {
+    private static let count = 100
+    private static let type = TensorType(.f32, [.constant(count)])
+
+    /// `to = from * factor`.
+    private func product(_ from: Int, _ factor: Int, _ to: Int) -> Kernel {
+        Kernel(name: "product", phases: [Phase(variable: 0, units: 2, work: 1_000_000, body: [
+            lanesLoop(.constant(Self.count / 2), width: 16) { i in
+                let at = Dim.index(0) * .constant(Self.count / 2) + i
+                return [load(0, from, at), load(1, factor, 0), apply(2, .multiply, [0, 1], .f32), store(to, at, 2)]
+            },
+        ])])
+    }
+
+    private func chain(_ factors: [Double], _ rows: [Literal] = []) -> Program {
+        var buffers = [Buffer("x", Self.type, .input(0)), Buffer("y", Self.type, .output(0))]
+        let arena = (0..<factors.count - 1).map { buffers.count + $0 }
+        buffers += arena.indices.map { Buffer("t\($0)", Self.type, .arena(offset: .constant(512 * $0))) }
+        let constants = factors.indices.map { buffers.count + $0 }
+        buffers += factors.enumerated().map { number, factor in
+            let literal = rows.isEmpty ? Literal(.f32, [], doubles: [factor]) : rows[number]
+            return Buffer("c\(number)", literal.type, .constant(literal))
+        }
+        let places = [0] + arena + [1]
+        return Program(name: "chain", buffers: buffers, kernels: factors.indices.map { product(places[$0], constants[$0], places[$0 + 1]) },
+                       steps: factors.indices.map { .launch($0) }, arenaSize: .constant(512 * factors.count))
+    }
+
+    @Test func likePhasesShareTheirFunction() throws {
+        // Inside, from arena to arena, with tables that have more than one element: 1, 2 and 3 are alike.
+        let tables = [2.0, 3, 5, 7, 11].map { Literal(.f32, [2], doubles: [$0, 0]) }
+        let program = chain([2, 3, 5, 7, 11], tables)
+        let tasks = SharedTasks(program)
+        #expect((0..<5).map { tasks.task(kernel: $0, phase: 0).kernel } == [0, 1, 1, 1, 4])
+        #expect(try run(program, [ramp(.f32, Self.count)])[0].doubles == (0..<Self.count).map { Double($0) * 2310 })
+    }
+
+    @Test func whatCodeKnowsOfAConstantKeepsItApart() throws {
+        let program = chain([2, 3, 5, 3, 7])
+        let tasks = SharedTasks(program)
+        #expect((0..<5).map { tasks.task(kernel: $0, phase: 0).kernel } == [0, 1, 2, 1, 4])
+        #expect(try run(program, [ramp(.f32, Self.count)])[0].doubles == (0..<Self.count).map { Double($0) * 630 })
+    }
+
+    @Test func nothingIsSharedWhereOneKernelIsShown() {
+        let tasks = SharedTasks(chain([3, 3, 3, 3]), isShared: false)
+        #expect((0..<4).allSatisfy { tasks.isFirst(kernel: $0, phase: 0) })
+    }
+}
