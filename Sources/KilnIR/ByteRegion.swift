@@ -5,13 +5,16 @@ public final class ByteRegion: @unchecked Sendable {
     // The bytes are never written, and the owner is only held.
     public let bytes: UnsafeRawBufferPointer
     private let owner: AnyObject?
+    private let forget: (@Sendable (UnsafeRawBufferPointer) -> Void)?
 
     /// - Parameters:
     ///   - bytes: may begin anywhere; they must not change while the region lives.
     ///   - owner: what keeps the bytes there, released with the region.
-    public init(_ bytes: UnsafeRawBufferPointer, owner: AnyObject?) {
+    ///   - forget: frees the memory of bytes that can be had again, such as a file's, until somebody reads them.
+    public init(_ bytes: UnsafeRawBufferPointer, owner: AnyObject?, forget: (@Sendable (UnsafeRawBufferPointer) -> Void)? = nil) {
         self.bytes = bytes
         self.owner = owner
+        self.forget = forget
     }
 
     /// A region with a copy of the bytes.
@@ -22,6 +25,9 @@ public final class ByteRegion: @unchecked Sendable {
 
     public var start: UnsafeRawPointer? { bytes.baseAddress }
     public var count: Int { bytes.count }
+
+    /// Says that bytes which were read will not be needed soon.
+    func forget(_ range: Range<Int>) { forget?(UnsafeRawBufferPointer(rebasing: bytes[range])) }
 }
 
 private final class OwnMemory {

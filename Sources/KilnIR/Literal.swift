@@ -65,6 +65,9 @@ public struct Literal: Sendable {
         return try withExtendedLifetime(region) { try body(UnsafeRawBufferPointer(rebasing: region.bytes[offset..<offset + byteCount])) }
     }
 
+    /// Says that the bytes will not be needed soon, as they were copied: those of a mapped file need not stay in memory then.
+    package func forget() { region?.forget(offset..<offset + byteCount) }
+
     /// Where the bytes are for as long as this literal, or a copy of it, lives and is not written.
     package var lastingAddress: UnsafeRawPointer? {
         // An array's elements stay in place while the array is held and nobody writes to it.

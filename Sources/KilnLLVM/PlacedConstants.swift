@@ -19,6 +19,7 @@ final class PlacedConstants: @unchecked Sendable {
             let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: content.byteCount, alignment: 64)
             memories[number] = memory
             Self.pack(literal, packing, into: memory)
+            literal.forget()
         }
         self.memories = memories
     }

@@ -88,8 +88,11 @@ extension SharedConstants.Content {
     /// Calls the body with the bytes, in order, in one piece or in several.
     func forEachPiece(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
         switch self {
-        case .literal(let literal): try literal.withUnsafeBytes(body)
+        case .literal(let literal):
+            try literal.withUnsafeBytes(body)
+            literal.forget()
         case .packed(let literal, let packing):
+            defer { literal.forget() }
             let panelBytes = packing.panelCount * literal.dtype.byteCount
             let step = max(1, Self.pieceBytes / max(panelBytes, 1))
             let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: min(step, packing.panels) * panelBytes, alignment: 64)

@@ -63,7 +63,7 @@ public enum FileSystem {
         defer { close(descriptor) }
         guard size > 0 else { return ByteRegion(copying: try contents(of: path)) }
         guard let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else { throw failure(path, "can't be mapped") }
-        return ByteRegion(UnsafeRawBufferPointer(start: base, count: size), owner: Mapping(base, size))
+        return ByteRegion(UnsafeRawBufferPointer(start: base, count: size), owner: Mapping(base, size), forget: forgetPages)
     }
 
     /// Opens a file for reading; the size is 0 for what has none, such as a pipe.
@@ -90,6 +90,14 @@ private func readSome(_ descriptor: Int32, _ buffer: UnsafeMutableBufferPointer<
     read(descriptor, buffer.baseAddress, buffer.count)
 }
 private func writeSome(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int { write(descriptor, bytes.baseAddress, bytes.count) }
+
+/// Lets the pages go that lie within some bytes of a mapped file, which has them still.
+private func forgetPages(_ bytes: UnsafeRawBufferPointer) {
+    let page = UInt(sysconf(Int32(_SC_PAGESIZE)))
+    let start = (UInt(bitPattern: bytes.baseAddress) + page - 1) / page * page
+    let end = (UInt(bitPattern: bytes.baseAddress) + UInt(bytes.count)) / page * page
+    if start < end { madvise(UnsafeMutableRawPointer(bitPattern: start), Int(end - start), MADV_DONTNEED) }
+}
 
 /// Mapped memory, until it is let go.
 private final class Mapping: Sendable {
