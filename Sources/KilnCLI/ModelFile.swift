@@ -14,10 +14,11 @@ struct ModelRequest: Sendable {
     var innerValues: [String] = []
 }
 
-/// A model, and which of its inputs have become part of it.
+/// A model, which of its inputs have become part of it, and which of its outputs are texts.
 struct LoadedModel: Sendable {
     var graph: Graph
     var constants: Set<String> = []
+    var texts: Set<String> = []
 }
 
 enum ModelFile {
@@ -42,7 +43,8 @@ enum ModelFile {
         while true {
             do {
                 let imported = try model.imported(options)
-                return LoadedModel(graph: imported.graph, constants: Set(imported.inputs.filter { $0.port == .constant }.map(\.name)))
+                return LoadedModel(graph: imported.graph, constants: Set(imported.inputs.filter { $0.port == .constant }.map(\.name)),
+                                   texts: Set(imported.outputs.flatMap(\.port.textPorts)))
             } catch let needed as ValueNeeded {
                 let found = request.inputs.filter { needed.inputs.contains($0.key) && options.values[$0.key] == nil }
                 if found.isEmpty { throw needed }

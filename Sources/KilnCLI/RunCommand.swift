@@ -24,7 +24,12 @@ struct RunCommand: ParsableCommand {
         let inputs = try data.input.arguments(of: loaded, arrays)
         let results = try data.interpret ? Interpreter.run(graph, inputs: inputs) : CompiledGraph(graph, device: place, options: options).run(inputs)
         let outputs = zip(graph.outputs, results).map { (name: $0.name, value: $1) }
-        if let path = data.outputs { return try NPZ.write(outputs, to: path) }
-        for (name, value) in outputs { print("\(name): \(Tensor(value))") }
+        if let path = data.outputs { return try NPZ.write(outputs, to: path, texts: loaded.texts) }
+        for (name, value) in outputs { print("\(name): \(loaded.texts.contains(name) ? Self.listed(value) : "\(Tensor(value))")") }
+    }
+
+    /// Texts with their shape, in row-major order.
+    private static func listed(_ texts: Literal) -> String {
+        "\(texts.shape.dropLast().map { $0 }) [\(texts.texts.map(\.debugDescription).joined(separator: ", "))]"
     }
 }

@@ -8,7 +8,10 @@ struct NPYHeader {
     static let longest = 1 << 20
     static let greatestRank = 64
 
+    /// The type of the numbers; of texts that of their bytes or, in u32, of their code points.
     var dtype: DType
+    /// How many of them make up a text, where the elements are texts.
+    var textLength: Int?
     var isBigEndian: Bool
     var isFortranOrder: Bool
     var shape: [Int]
@@ -36,29 +39,33 @@ struct NPYHeader {
         let text = try reader.slice(at: start, count: length - start, "the header")
         var parser = NPYHeaderParser(reader: ByteReader(bytes: text, file: reader.file, base: reader.base + start))
         let fields = try parser.fields()
-        (dtype, isBigEndian) = try Self.dtype(fields.descriptor, parser)
+        (dtype, textLength, isBigEndian) = try Self.element(fields.descriptor, parser)
         isFortranOrder = fields.isFortranOrder
         shape = fields.shape
         dataOffset = length
-        guard let bytes = arrayByteCount(dtype.byteCount, shape) else {
+        guard let bytes = arrayByteCount(dtype.byteCount, shape + (textLength.map { [$0] } ?? [])) else {
             throw parser.reader.error("an array of shape \(shape) has more bytes than can be counted", at: 0)
         }
         byteCount = bytes
     }
 
     /// The element type of a descriptor such as `<f4`.
-    private static func dtype(_ descriptor: String, _ parser: NPYHeaderParser) throws -> (DType, isBigEndian: Bool) {
+    private static func element(_ descriptor: String, _ parser: NPYHeaderParser) throws -> (DType, textLength: Int?, isBigEndian: Bool) {
         let names: [String: DType] = ["b1": .bool, "i1": .i8, "i2": .i16, "i4": .i32, "i8": .i64, "u1": .u8, "u2": .u16, "u4": .u32,
                                       "u8": .u64, "f2": .f16, "f4": .f32, "f8": .f64]
         let order = descriptor.utf8.first ?? 0
+        if let kind = descriptor.dropFirst().first, "SU".contains(kind), [UInt8](("<>=|").utf8).contains(order),
+            let length = Int(descriptor.dropFirst(2)), length > 0 {
+            return (kind == "S" ? .u8 : .u32, length, order == UInt8(ascii: ">") && kind == "U")
+        }
         guard [UInt8](("<>=|").utf8).contains(order), let dtype = names[String(descriptor.dropFirst())] else {
-            let kinds: [Character: String] = ["c": "complex numbers", "U": "text", "S": "bytes", "O": "Python objects", "M": "dates",
+            let kinds: [Character: String] = ["c": "complex numbers", "U": "texts of no length", "S": "texts of no length", "O": "Python objects", "M": "dates",
                                               "m": "durations", "V": "raw or structured records"]
             let kind = descriptor.dropFirst().first.flatMap { kinds[$0] }
             throw parser.reader.error("its elements are '\(descriptor.prefix(40))'\(kind.map { " (\($0))" } ?? ""), which Kiln has no type for", at: 0,
                                       fix: "convert it first, for example with array.astype('float32')")
         }
-        return (dtype, order == UInt8(ascii: ">") && dtype.byteCount > 1)
+        return (dtype, nil, order == UInt8(ascii: ">") && dtype.byteCount > 1)
     }
 
     func wrongSize(_ actual: Int, _ reader: ByteReader) -> FileError {
@@ -68,8 +75,8 @@ struct NPYHeader {
 
     /// The array from data of this layout that begins at `offset`. What is laid out as literals are shares the region.
     func literal(_ region: ByteRegion, at offset: Int) -> Literal {
-        if isBigEndian || isTransposed { return literal([UInt8](region.bytes[offset..<offset + byteCount])) }
-        return Literal(dtype, shape, region: region, offset: offset)
+        if isBigEndian || isTransposed || textLength != nil && dtype == .u32 { return literal([UInt8](region.bytes[offset..<offset + byteCount])) }
+        return Literal(dtype, shape + (textLength.map { [$0] } ?? []), region: region, offset: offset)
     }
 
     private var isTransposed: Bool { isFortranOrder && shape.count { $0 > 1 } > 1 }
@@ -80,7 +87,20 @@ struct NPYHeader {
         if isBigEndian { Self.swapBytes(&data, dtype.byteCount) }
         if dtype == .bool { for position in data.indices where data[position] > 1 { data[position] = 1 } }
         if isTransposed { data = rowMajor(data) }
-        return Literal(dtype, shape, bytes: data)
+        guard let textLength else { return Literal(dtype, shape, bytes: data) }
+        let rows = Literal(dtype, shape + [textLength], bytes: data)
+        return dtype == .u32 ? Self.encoded(rows) : rows
+    }
+
+    /// Rows of code points as rows of UTF-8; what is no character is replaced.
+    private static func encoded(_ rows: Literal) -> Literal {
+        let length = rows.shape.last!, shape = Array(rows.shape.dropLast())
+        let texts = (0..<shape.reduce(1, *)).map { number -> [UInt8] in
+            let codes = (number * length..<(number + 1) * length).map { UInt32(truncatingIfNeeded: rows[$0].int64) }
+            let end = codes.lastIndex { $0 != 0 }.map { $0 + 1 } ?? 0
+            return codes[..<end].flatMap { String(Unicode.Scalar($0) ?? "\u{FFFD}").utf8 }
+        }
+        return Literal(utf8: texts, shape)
     }
 
     private static func swapBytes(_ data: inout [UInt8], _ width: Int) {
@@ -90,7 +110,7 @@ struct NPYHeader {
     /// The elements in row-major order, from column-major.
     private func rowMajor(_ data: [UInt8]) -> [UInt8] {
         guard !data.isEmpty else { return data }
-        let width = dtype.byteCount
+        let width = dtype.byteCount * (textLength ?? 1)
         var strides = [Int](repeating: width, count: shape.count)
         for axis in 1..<shape.count { strides[axis] = strides[axis - 1] * shape[axis - 1] }
         return [UInt8](unsafeUninitializedCapacity: data.count) { target, count in

@@ -8,9 +8,11 @@ public enum NPZ {
         try parse(FileSystem.map(path), file: path)
     }
 
-    /// - Parameter isCompressed: deflates members, as `savez_compressed` does.
-    public static func write(_ arrays: [(name: String, value: Literal)], to path: String, isCompressed: Bool = true) throws {
-        try FileSystem.write(encode(arrays, file: path, isCompressed: isCompressed), to: path)
+    /// - Parameters:
+    ///   - texts: the names of those whose last axis holds texts (see `NPY`).
+    ///   - isCompressed: deflates members, as `savez_compressed` does.
+    public static func write(_ arrays: [(name: String, value: Literal)], to path: String, texts: Set<String> = [], isCompressed: Bool = true) throws {
+        try FileSystem.write(encode(arrays, file: path, texts: texts, isCompressed: isCompressed), to: path)
     }
 
     /// Reads all arrays, in the archive's order. Throws `FileError` where anything in it is not whole or not an array; memory
@@ -71,12 +73,13 @@ public enum NPZ {
     }
 
     /// The arrays as an archive; the same arrays give the same bytes. Throws where two have one name.
-    public static func encode(_ arrays: [(name: String, value: Literal)], file: String = "<bytes>", isCompressed: Bool = true) throws -> [UInt8] {
-        try encode(arrays, file: file, isCompressed: isCompressed, zip64From: 0xFFFF_FFFF)
+    public static func encode(_ arrays: [(name: String, value: Literal)], file: String = "<bytes>", texts: Set<String> = [],
+                              isCompressed: Bool = true) throws -> [UInt8] {
+        try encode(arrays, file: file, texts: texts, isCompressed: isCompressed, zip64From: 0xFFFF_FFFF)
     }
 
     /// - Parameter limit: from which on sizes are written in 64 bits.
-    package static func encode(_ arrays: [(name: String, value: Literal)], file: String = "<bytes>", isCompressed: Bool,
+    package static func encode(_ arrays: [(name: String, value: Literal)], file: String = "<bytes>", texts: Set<String> = [], isCompressed: Bool,
                                zip64From limit: Int) throws -> [UInt8] {
         var writer = ZipWriter(limit: limit)
         var names: Set<String> = []
@@ -84,7 +87,7 @@ public enum NPZ {
             guard name.utf8.count <= 0xFFFF - 4, names.insert(name).inserted else {
                 throw FileError(file, "the name '\(name.prefix(80))' is given twice or is too long", fix: "give each array a short name of its own")
             }
-            try writer.append(name + ".npy", NPY.encode(value), isCompressed: isCompressed)
+            try writer.append(name + ".npy", NPY.encode(value, areTexts: texts.contains(name)), isCompressed: isCompressed)
         }
         return writer.finish()
     }

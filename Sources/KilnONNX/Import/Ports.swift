@@ -44,6 +44,16 @@ public indirect enum ImportedPort: Hashable, Sendable {
     case constant
     /// An output that nothing makes.
     case absent
+
+    /// The graph's ports that hold strings.
+    public var textPorts: [String] {
+        switch self {
+        case .tensor(let port, .string): [port]
+        case .sequence(let parts): parts.flatMap(\.textPorts)
+        case .optional(let part?): part.textPorts
+        case .tensor, .optional(nil), .constant, .absent: []
+        }
+    }
 }
 
 /// A model as a graph.
@@ -111,8 +121,11 @@ struct PortMaker {
                 throw ModelError(importer.file, "the value given for '\(name)' has elements of type \(literal.dtype), the input takes \(dtype)",
                                  fix: "give it as \(dtype)")
             }
+            try demandWidth(element, literal.shape.map { .constant($0) }, type, name)
             return (.tensor(ImportedTensor(scope.builder.literal(literal, at: SourceLocation(name: name)), element)), .constant)
-        case .tensor(let known)?: shape = known
+        case .tensor(let known)?:
+            try demandWidth(element, known, type, name)
+            shape = known
         case nil:
             guard type.hasShape else {
                 throw ModelError(importer.file, "the model does not say how many axes the input '\(name)' has", fix: "say so (`inputs: [\"\(name)\": .tensor(…)]`)")
@@ -124,6 +137,13 @@ struct PortMaker {
         shape = shape.map { $0.constant.map { .constant(max($0, 0)) } ?? $0 }
         let value = scope.builder.input(name, TensorType(dtype, shape))
         return (.tensor(ImportedTensor(value, element)), .tensor(port: name, element: element))
+    }
+
+    /// Throws where the shape given for strings does not end in their width.
+    private func demandWidth(_ element: ElementType, _ shape: Shape, _ type: ProtoType.OfTensor, _ name: String) throws {
+        let rank = type.hasShape ? type.shape.dim.count : max(shape.count - 1, 0)
+        guard element == .string, shape.count != rank + 1 || shape.last == 0 else { return }
+        throw ModelError(importer.file, "the input '\(name)' is of strings, and its shape is given as \(shape)", fix: "give their width, at least 1, as one size more, the last")
     }
 
     private mutating func dim(_ dim: ProtoShape.Dimension, _ name: String) -> Dim {

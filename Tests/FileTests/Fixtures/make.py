@@ -31,7 +31,9 @@ np.save("fortran.npy", np.asfortranarray(np.arange(24, dtype="i4").reshape(2, 3,
 np.save("big.npy", values("f8").astype(">f8"))
 np.save("plain.npy", values("f4"))
 np.save("complex.npy", np.zeros(2, "c8"))
-np.save("text.npy", np.array(["a", "bc"]))
+texts = np.array([["a", "", "日本"], ["é", "😀b", "bc"]])
+np.save("text.npy", np.asfortranarray(texts.astype(">U3")))
+np.save("bytes.npy", np.char.encode(texts, "utf-8"))
 np.save("objects.npy", np.array([{}, []], dtype=object))
 np.save("records.npy", np.zeros(2, [("x", "f4"), ("y", "i4")]))
 for version in [(2, 0), (3, 0)]:
