@@ -7,6 +7,10 @@ import KilnIR
 ///
 ///     let model = try ONNXModel(contentsOf: "resnet50.onnx")
 ///     let graph = try model.graph()
+///
+/// A tensor of strings is a tensor of u8 with one axis more, the last: each string's UTF-8, filled up with zeros, as NumPy's type 'S' has it. How wide an
+/// input is, is up to each run, and at least 1: the input `x` of type `string[n]` is a port `u8[n, x_width]`. `Literal(texts:_:)` and
+/// `Literal.texts` convert; `NPY` reads NumPy's texts so. Everything that a model computes on strings is compiled like all else.
 public struct ONNXModel: Sendable {
     /// The newest version of the operator set `ai.onnx` that is supported.
     public static let newestVersion = 28

@@ -12,7 +12,7 @@ import KilnOps
 ///
 /// Not thread-safe.
 public final class ONNXModule: Module, CustomModuleChildren {
-    /// The model's inputs in order, with their types; symbols are sizes that a call decides.
+    /// The model's inputs in order, with their types; symbols are sizes that a call decides. Strings are u8 (see `ONNXModel`).
     public let inputs: [(name: String, type: TensorType)]
     /// The names of the model's outputs in order.
     public let outputs: [String]

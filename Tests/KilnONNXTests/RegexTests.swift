@@ -40,7 +40,9 @@ import Testing
         Sample("\\x41\\x{1F600}\\101\\n\\t\\.\\*\\\\", ["A😀A\n\t.*\\"], not: ["A"]),
         Sample("\\Qa.b*\\E+c", ["a.b*c", "a.b**c"], not: ["axbc"]),
         Sample("(?i)straße k[a-z]", ["STRAßE \u{212A}X", "Straẞe kz", "\u{17F}traße kS"], not: ["strasse ka"]),
+        Sample("(?i)\\w[^\\W_]", ["K\u{212A}", "\u{17F}x"], not: ["é_"]),
         Sample("a(?i)b(?-i)c", ["abc", "aBc"], not: ["ABc", "abC"]),
+        Sample("(?)a(?s-i:.)(?U)b+?", ["a\nbb"], not: ["ab"]),
         Sample("(?i:a)b|C", ["Ab", "C"], not: ["aB", "c"]),
         Sample("(?P<x>a)(?<y>b)", ["ab"], not: ["a"]),
         Sample("^a$", ["a"], not: ["a\n"]),
@@ -64,8 +66,9 @@ import Testing
         }
     }
 
-    @Test(arguments: ["(", ")", "a)", "(a", "*", "+a", "a**", "a+*", "a|*", "(*)", "[a", "[]", "[b-a]", "[a-\\d]", "\\", "\\1", "\\8", "\\y", "\\Z", "[\\b]", "a{1001}",
-                      "(a{100}){100}", "a{2,1}", "(?=a)", "(?!a)", "(?<=a)", "(?P=x)", "(?P<>a)", "(?x)a", "[[:word]", "[[:no:]]", "\\p{Lx}", "\\x{110000}", "\\xG0", "x{2}{3}"])
+    @Test(arguments: ["(", ")", "a)", "(a", "*", "+a", "a**", "a+*", "a|*", "(*)", "[a", "[]", "[b-a]", "[a-\\d]", "\\", "\\1", "\\8", "\\y", "\\Z",
+                      "[\\b]", "a{1001}", "(a{100}){100}", "a{2,1}", "(?=a)", "(?!a)", "(?<=a)", "(?P=x)", "(?P<>a)", "(?x)a", "(?-)a", "[[:word]",
+                      "[[:no:]]", "\\p{Lx}", "\\x{110000}", "\\xG0", "x{2}{3}"])
     func isNoPattern(_ pattern: String) { #expect(throws: RegexError.self) { try ByteAutomaton(pattern) } }
 
     @Test(arguments: ["\\p{Greek}", "(a|b)*a(a|b){14}", "(?:(?:[a-z]{100}){10}){1}\\pL{500}"])

@@ -29,6 +29,16 @@ import Testing
         guard case .tensor(_, .string)? = imported.outputs.first?.port else { return #expect(Bool(false)) }
     }
 
+    @Test func shapesThatAreGivenHaveAWidth() throws {
+        let model = operation("Identity")
+        for shape in [[], [3], [3, 0], [3, 4, 5]] as [Shape] {
+            let error = #expect(throws: ModelError.self) { try model.imported(ImportOptions(inputs: ["x": .tensor(shape)])) }
+            #expect(error?.fix == "give their width, at least 1, as one size more, the last")
+        }
+        #expect(throws: ModelError.self) { try model.imported(ImportOptions(values: ["x": Literal(.u8, [3], doubles: [1, 2, 3])])) }
+        #expect(try model.imported(ImportOptions(inputs: ["x": .tensor([3, "w"])])).graph.inputTypes.map(\.description) == ["u8[3, w]"])
+    }
+
     @Test func concatenates() throws {
         var model = TestModel(version: 20)
         let (a, b) = (model.input("a", .string, "n, 1"), model.input("b", .string, "m"))
@@ -56,7 +66,8 @@ import Testing
         let turned = model.node("Transpose", taken, ["perm": .ints([1, 0])])
         let (flat, padding) = (model.integers(-1), model.integers(1, 0))
         model.output(turned, model.node("Pad", model.node("Reshape", turned, flat), padding), model.node("Shape", turned))
-        let inputs = [Literal(texts: ["a", "bb", "ccc", "d"], [2, 2]), Literal(texts: ["longer", "é"], [1, 2]), Literal(.i64, [3], doubles: [2, -3, 1])]
+        let inputs = [Literal(texts: ["a", "bb", "ccc", "d"], [2, 2]), Literal(texts: ["longer", "é"], [1, 2]),
+                      Literal(.i64, [3], doubles: [2, -3, 1])]
         let results = try run(model, inputs)[0]
         #expect(results[0].texts == ["longer", "a", "ccc", "é", "bb", "d"] && results[0].shape == [2, 3, 6])
         #expect(results[1].texts == ["", "longer", "a", "ccc", "é", "bb", "d"])
@@ -77,8 +88,8 @@ import Testing
         ("aa", nil, ["aaa", "aaaa", "baab"], [["", "a"], ["", "", ""], ["b", "b"]]),
         ("é", nil, ["aéb", "éé", "è"], [["a", "b"], ["", "", ""], ["è"]]),
         ("", nil, ["  a bb\t\u{3000}c \n", "", " ", "日\u{A0}本"], [["a", "bb", "c"], [], [], ["日", "本"]]),
-        ("", 1, [" a  b c ", "a ", "a"], [["a", "b c "], ["a"], ["a"]]),
-        ("", 0, ["  a b ", ""], [["a b "], []]),
+        ("", 1, [" a  b c ", "a ", "a"], [["a", "b c"], ["a"], ["a"]]),
+        ("", 0, ["  a b ", ""], [["a b"], []]),
     ] as [(String, Int?, [String], [[String]])])
     func splits(_ delimiter: String, _ mostCuts: Int?, _ texts: [String], _ expected: [[String]]) throws {
         var attributes: [String: TestModel.Attribute] = ["delimiter": .text(delimiter)]
@@ -100,7 +111,8 @@ import Testing
         #expect(results.map { $0[0].texts } == [["STRASSE", "\u{2BC}N \u{399}\u{308}\u{301}X", "", "日É"], ["K\u{212A}Ɐ😀"], ["SS"]])
         #expect(results[2][0].shape == [1, 2])
         let lower = operation("StringNormalizer", stop.merging(["case_change_action": .text("LOWER")]) { $1 })
-        #expect(try run(lower, [list("STRAßE", "\u{130}X", "été", "Ⱥb", "")], [list("ÉTÉ")], [list()]).map { $0[0].texts } == [["i\u{307}x", "ⱥb"], [""], [""]])
+        let shorter = try run(lower, [list("STRAßE", "\u{130}X", "été", "Ⱥb", "")], [list("ÉTÉ")], [list()])
+        #expect(shorter.map { $0[0].texts } == [["i\u{307}x", "ⱥb"], [""], [""]])
         let kept = operation("StringNormalizer", stop.merging(["is_case_sensitive": .int(1)]) { $1 }, shape: "1, n")
         let rows = try run(kept, [Literal(texts: ["Straße", "straße", "ÉTÉ", "x"], [1, 4])], [Literal(texts: ["ÉTÉ"], [1, 1])])
         #expect(rows.map { $0[0].texts } == [["straße", "x"], [""]] && rows[1][0].shape.dropLast() == [1, 1])

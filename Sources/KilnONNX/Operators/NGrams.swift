@@ -13,7 +13,8 @@ extension Operators {
             // Texts are told apart as far as the pool does: each is its position in it, the last of those that are equal.
             let numbers = try texts.map { try node.position(of: node.text(0), among: $0) } ?? x.value
             let tokens = numbers.rank == 1 ? numbers.unsqueezed(0) : numbers
-            let pool = texts.map { texts in texts.map { text in Int64(texts.lastIndex { $0.utf8.elementsEqual(text.utf8) }!) } } ?? node.integers("pool_int64s")?.map { Int64($0) } ?? []
+            let pool = texts.map { texts in texts.map { text in Int64(texts.lastIndex { $0.utf8.elementsEqual(text.utf8) }!) } }
+                ?? node.integers("pool_int64s")?.map { Int64($0) } ?? []
             let places = node.integers("ngram_indexes") ?? [], width = (places.max() ?? -1) + 1
             var counts = node.full(0, TensorType(.i64, [tokens.dims[0], .constant(places.count)]))
             var parts: [Value] = []
@@ -59,10 +60,15 @@ extension Operators {
         var total = node.full(0, TensorType(.i64, [tokens.dims[0], .constant(count)]))
         guard grams.isWanted else { return total }
         for skip in 0...(grams.length == 1 ? 0 : max(node.integer("max_skip_count", 0), 0)) {
-            if let size = tokens.dims[1].constant, size < (grams.length - 1) * (skip + 1) + 1 { break }
+            let last = (grams.length - 1) * (skip + 1), isOpen = tokens.dims[1].constant == nil
+            if let size = tokens.dims[1].constant, size <= last { break }
+            // Rows that may be too short have a window for each token, of which those that reach past the end don't count.
+            let padded = isOpen ? tokens.padding(low: [0, 0], high: [0, .constant(last)]) : tokens
             // [rows, windows, 1, length] against [n-grams, length].
-            let windows = tokens.windowing([1], sizes: [grams.length], strides: [1], dilations: [skip + 1]).unsqueezed(2)
-            total = total + (windows .== pool).all(3).sum(1)
+            let windows = padded.windowing([1], sizes: [grams.length], strides: [1], dilations: [skip + 1]).unsqueezed(2)
+            var matches = (windows .== pool).all(3)
+            if isOpen { matches = matches & (tokens.iota(.i64, matches.dims, axis: 1) + last .< node.sizes([tokens.dims[1]])) }
+            total = total + matches.sum(1)
         }
         return total
     }

@@ -7,8 +7,12 @@ extension NodeContext {
     /// The texts of input 0, of shape [count] or [1, count], that stay; one empty text where none does.
     func normalizedTexts() throws -> Value {
         let texts = try text(0), action = self.text("case_change_action", "NONE"), stopWords = self.texts("stopwords") ?? []
-        guard texts.rank == 2 || texts.rank == 3 && texts.dims[0] == 1 else { throw mistake("takes a list of texts or one row, was given \(texts.dims.dropLast().map { $0 })") }
-        guard let mapping = ["NONE": CaseMapping?.none, "UPPER": .upper, "LOWER": .lower][action] else { throw mistake("knows no case_change_action '\(action)'") }
+        guard texts.rank == 2 || texts.rank == 3 && texts.dims[0] == 1 else {
+            throw mistake("takes a list of texts or one row, was given texts of shape \(Array(texts.dims.dropLast()))")
+        }
+        guard let mapping = ["NONE": CaseMapping?.none, "UPPER": .upper, "LOWER": .lower][action] else {
+            throw mistake("knows no case_change_action '\(action)'")
+        }
         // The languages that map letters in another way than all others.
         let language = self.text("locale", "en_US").prefix { $0.isLetter }.lowercased()
         if mapping != nil, ["tr", "az", "lt"].contains(language) { throw Unsupported(reason: "letters of the language '\(language)'") }

@@ -16,14 +16,16 @@ extension RegexParser {
         return character(try escapedCharacter())
     }
 
-    /// A set such as `\d` or `\pL`; nil where it is a character that is escaped. Sets that letters are in know the flags.
+    private func folded(_ set: ScalarSet) -> ScalarSet { flags.ignoresCase ? set.ignoringCase : set }
+
+    /// A set such as `\d` or `\pL`; nil where it is a character that is escaped.
     private mutating func escapedSet() throws -> ScalarSet? {
         let start = place
         switch try takeOne("what is escaped") {
         case "d": return .digits
         case "D": return ScalarSet.digits.complement
-        case "w": return .wordCharacters
-        case "W": return ScalarSet.wordCharacters.complement
+        case "w": return folded(.wordCharacters)
+        case "W": return folded(.wordCharacters).complement
         case "s": return .spaces
         case "S": return ScalarSet.spaces.complement
         case "p": return try category(isNegated: false)
@@ -42,8 +44,7 @@ extension RegexParser {
             guard name.count > 2 else { throw RegexError(problem: "names the category '\(name)', which there is not") }
             throw Unsupported(reason: "the class \\p{\(name)}: only general categories are known, not scripts")
         }
-        let folded = flags.ignoresCase ? set.ignoringCase : set
-        return isNegated != isOpposite ? folded.complement : folded
+        return isNegated != isOpposite ? folded(set).complement : folded(set)
     }
 
     /// The character that an escape stands for.
@@ -96,8 +97,7 @@ extension RegexParser {
             let start = place, isNegated = take("^")
             let name = try take(upTo: ":]", "the name of a class")
             guard let known = ScalarSet.posix(name) else { throw RegexError(problem: "names the class '\(name)', which there is not, at \(start)") }
-            let set = flags.ignoresCase ? known.ignoringCase : known
-            return isNegated ? set.complement : set
+            return isNegated ? folded(known).complement : folded(known)
         }
         if take("\\") {
             if let set = try escapedSet() { return set }
@@ -110,8 +110,7 @@ extension RegexParser {
             high = try classCharacter()
         }
         guard low.value <= high.value else { throw RegexError(problem: "has the range \(low)-\(high), whose ends are the wrong way round") }
-        let set = ScalarSet([low.value...high.value])
-        return flags.ignoresCase ? set.ignoringCase : set
+        return folded(ScalarSet([low.value...high.value]))
     }
 
     private mutating func classCharacter() throws -> Unicode.Scalar {

@@ -193,7 +193,7 @@ struct RegexParser {
                 isEmpty = true
                 continue
             case ":" where isOn || !isEmpty: return true
-            case ")" where !isEmpty: return false
+            case ")" where isOn || !isEmpty: return false
             default: throw RegexError(problem: "has a group of a kind that RE2 does not know, at \(start)")
             }
             isEmpty = false

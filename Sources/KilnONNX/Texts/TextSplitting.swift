@@ -7,7 +7,7 @@ import KilnOps
 /// One way of cutting.
 struct TextSplitting {
     let node: NodeContext
-    /// Nil for white space, of which any amount is one delimiter and which pieces do not begin with.
+    /// Nil for white space, of which any amount is one delimiter, and which pieces neither begin nor end with.
     let delimiter: [UInt8]?
     /// How many cuts are made at most; what is behind the last stays in one piece. Nil where there is no limit.
     let mostCuts: Int?
@@ -22,7 +22,7 @@ struct TextSplitting {
         let numbers = capacity.prefix(most), shape = [rows.dims[0]] + numbers.dims
 
         let starts = found.starts.put(into: node.full(0, TensorType(.i64, shape)))
-        let ends = found.ends.put(into: rows.textLengths.broadcasting(to: shape, axes: [0]))
+        let ends = found.ends.put(into: found.last.broadcasting(to: shape, axes: [0]))
         let isThere = starts.iota(.i64, shape, axis: 1) .< found.counts.unsqueezed(1)
         let lengths = isThere.select(ends - starts, 0)
         let longest = Value.concatenate([lengths.reshaping(to: [lengths.type.elementCount]), capacity.narrow(0, start: 1, length: 1)]).max(0)
@@ -44,7 +44,8 @@ struct TextSplitting {
         }
     }
 
-    private typealias Pieces = (starts: Places, ends: Places, counts: Value)
+    /// `last` is where each text's last piece ends.
+    private typealias Pieces = (starts: Places, ends: Places, last: Value, counts: Value)
 
     // MARK: Delimiters
 
@@ -54,7 +55,7 @@ struct TextSplitting {
         if (1..<size).contains(where: { delimiter[$0...].elementsEqual(delimiter.prefix(size - $0)) }) { isCut = try apart(isCut, size) }
         let numbers = isCut.cast(to: .i64).cumsum(1, exclusive: true), place = rows.iota(.i64, rows.dims, axis: 1)
         if let mostCuts { isCut = isCut & (numbers .< mostCuts) }
-        return (Places(isHere: isCut, numbers: numbers + 1, places: place + size), Places(isHere: isCut, numbers: numbers, places: place),
+        return (Places(isHere: isCut, numbers: numbers + 1, places: place + size), Places(isHere: isCut, numbers: numbers, places: place), rows.textLengths,
                 isCut.cast(to: .i64).sum(1) + 1)
     }
 
@@ -88,7 +89,7 @@ struct TextSplitting {
             ends.isHere = ends.isHere & (ends.numbers .< mostCuts)
             counts = counts.minimum(mostCuts + 1)
         }
-        return (starts, ends, counts)
+        return (starts, ends, isWord.select(place + 1, 0).max(1), counts)
     }
 }
 
