@@ -83,10 +83,13 @@ extension Contraction {
     /// How many products make one element.
     package var steps: Dim { sizes[outputRank...].reduce(1, *) }
 
+    /// Whether each element takes few steps.
+    package var isShort: Bool { (steps.constant ?? .max) <= InlineCost.writtenOutSteps }
+
     /// Few steps, and an operand whose elements all serve once: nothing is gained by packing.
     package var isWrittenOut: Bool {
-        guard let count = steps.constant, count <= InlineCost.writtenOutSteps else { return false }
+        guard isShort else { return false }
         let outputs = Set(0..<outputRank).filter { sizes[$0] != 1 }
-        return outputs.isSubset(of: leftVariables) || outputs.isSubset(of: rightVariables)
+        return (outputs.isSubset(of: leftVariables) || outputs.isSubset(of: rightVariables)) && sliding == nil
     }
 }

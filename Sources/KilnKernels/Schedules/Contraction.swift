@@ -47,6 +47,10 @@ extension GroupLowering {
             throw InternalError("schedule", "a contraction group has no contraction", context: region.name)
         }
         guard var plan = contractionPlan(contraction, region.operations[position]) else {
+            if let sliding = contraction.sliding {
+                if target.gpu == nil { return try slidingContraction(contraction, sliding, region.operations[position]) }
+                if contraction.isShort { return try teamPointwise() }
+            }
             return try contractionAsRows(contraction, region.operations[position])
         }
         if target.gpu != nil { return try teamContraction(plan) }

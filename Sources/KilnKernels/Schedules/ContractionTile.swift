@@ -27,7 +27,7 @@ extension GroupLowering {
         forEachVector { _, _, address in writer.store(writer.load(accumulators, address, plan.accumulator), tile, address) }
     }
 
-    private func multiplyAdd(_ a: ValueNumber, _ b: ValueNumber, _ sum: ValueNumber, _ dtype: DType) -> ValueNumber {
+    func multiplyAdd(_ a: ValueNumber, _ b: ValueNumber, _ sum: ValueNumber, _ dtype: DType) -> ValueNumber {
         dtype.isFloat ? writer.apply(.fusedMultiplyAdd, a, b, sum) : writer.apply(.add, sum, writer.apply(.multiply, a, b))
     }
 
