@@ -59,8 +59,9 @@ extension FunctionEmitter {
                                      alignment: place.elementAlignment)
             mark(loaded, place)
             return module.select(mask ?? allLanes, module.splat(loaded, width), passed)
-        case let stride? where mask == nil && 2...4 ~= stride && width > stride:
-            return loadStrided(place, index.base, type, stride)
+        case let stride? where 2...4 ~= stride && width > stride:
+            let loaded = loadStrided(place, index.base, type, stride, mask)
+            return mask == nil || fill.isZeroBits ? loaded : module.select(mask ?? allLanes, loaded, passed)
         default:
             let pointers = pointers(place, index)
             let gathered = module.intrinsic("llvm.masked.gather", [type, LLVMTypeOf(pointers)],
@@ -85,7 +86,8 @@ extension FunctionEmitter {
     }
 
     /// Every `stride`-th element from `first` on: the whole span in vectors, the last of which ends at the last element, and shuffles.
-    private func loadStrided(_ place: Place, _ first: Index, _ type: LLVMTypeRef, _ stride: Int) -> LLVMValueRef {
+    /// Lanes that the mask leaves out are zero, and what lies between lanes is not read where there is a mask.
+    private func loadStrided(_ place: Place, _ first: Index, _ type: LLVMTypeRef, _ stride: Int, _ mask: LLVMValueRef?) -> LLVMValueRef {
         let width = lanes!.width
         let span = (width - 1) * stride + 1
         var gathered: LLVMValueRef?
@@ -93,16 +95,18 @@ extension FunctionEmitter {
             let start = vector == stride - 1 ? span - width : vector * width
             var index = first
             index.constant += start
-            let loaded = loadRow(place, index, nil, type, nil, LLVMGetPoison(type))
-            let here = (0..<width).map { $0 * stride - start }
-            guard let before = gathered else {
-                gathered = module.shuffle(loaded, here.map { $0 < width ? $0 : 0 })
-                continue
+            // The lanes whose elements are first met in this vector.
+            let isHere = (0..<width).map { vector * width..<start + width ~= $0 * stride }
+            let spread = mask.map { mask in
+                module.shuffle(mask, with: LLVMConstNull(LLVMTypeOf(mask)), (0..<width).map { element in
+                    let (lane, rest) = (start + element).quotientAndRemainder(dividingBy: stride)
+                    return rest == 0 && isHere[lane] ? lane : width
+                })
             }
-            let isHere = here.map { 0..<width ~= $0 && $0 + start >= vector * width }
-            let choice = (0..<width).map { isHere[$0] ? width + here[$0] : $0 }
-            gathered = LLVMBuildShuffleVector(module.builder, before, loaded,
-                                              module.constantVector(choice.map { module.integer(module.i32, $0) }), "")
+            let loaded = loadRow(place, index, nil, type, spread, LLVMConstNull(type))
+            let here = (0..<width).map { isHere[$0] ? $0 * stride - start : nil }
+            gathered = gathered.map { module.shuffle($0, with: loaded, (0..<width).map { lane in here[lane].map { width + $0 } ?? lane }) }
+                ?? module.shuffle(loaded, here.map { $0 ?? 0 })
         }
         return gathered!
     }

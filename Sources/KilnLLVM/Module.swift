@@ -269,8 +269,10 @@ extension Module {
         return LLVMBuildShuffleVector(builder, first, LLVMGetPoison(type), LLVMConstNull(vector(i32, lanes)), "")
     }
 
-    func shuffle(_ a: LLVMValueRef, _ positions: [Int]) -> LLVMValueRef {
-        LLVMBuildShuffleVector(builder, a, LLVMGetPoison(LLVMTypeOf(a)), constantVector(positions.map { integer(i32, $0) }), "")
+    func shuffle(_ a: LLVMValueRef, _ positions: [Int]) -> LLVMValueRef { shuffle(a, with: LLVMGetPoison(LLVMTypeOf(a)), positions) }
+    /// Positions from the number of lanes on are the second vector's.
+    func shuffle(_ a: LLVMValueRef, with b: LLVMValueRef, _ positions: [Int]) -> LLVMValueRef {
+        LLVMBuildShuffleVector(builder, a, b, constantVector(positions.map { integer(i32, $0) }), "")
     }
     func element(_ a: LLVMValueRef, _ lane: Int) -> LLVMValueRef { LLVMBuildExtractElement(builder, a, integer(i64, lane), "") }
     func inserting(_ value: LLVMValueRef, into vector: LLVMValueRef, _ lane: Int) -> LLVMValueRef {

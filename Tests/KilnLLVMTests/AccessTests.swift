@@ -68,6 +68,21 @@ import Testing
         #expect(gathers == (stride > 4 || stride >= width))
     }
 
+    @Test(arguments: [2, 3, 4, 5], [DType.f32, .f64, .i8, .u16, .bf16, .bool])
+    func stridedWithConditions(stride: Int, dtype: DType) throws {
+        // Elements before the first and past the last that the conditions allow are not there at all.
+        let count = 45, size = (count - 7) * stride + 1
+        let source = Literal(dtype, [size], scalars: (0..<size).map { .integer(Int64($0 % 3)) })
+        for target in [host, try #require(HostTarget.named("x86-64-v3"))] {
+            for (width, fill) in [(4, Scalar.integer(0)), (16, .integer(1)), (32, .integer(0)), (32, .integer(1))] {
+                let result = try copy(count, of: source, width: width, where: { [.isNonNegative($0 - 3), .isNonNegative(.constant(count - 4) - $0)] },
+                                      fill: fill.converted(to: dtype), target: target) { ($0 - 3) * .constant(stride) }
+                let expected = (0..<count).map { 3...count - 4 ~= $0 ? source.doubles[($0 - 3) * stride] : fill == .integer(1) ? 1 : 0 }
+                #expect(result == expected, "\(width) lanes on \(target.processor)")
+            }
+        }
+    }
+
     @Test func boundPositionsKeepTheirStrides() throws {
         let source = ramp(.f32, 64)
         let made = program("bound", inputs: [source.type], outputs: [source.type], body: [
