@@ -69,7 +69,7 @@ extension Operators {
         }
         // Texts are as wide as the wider branch's.
         for (number, (a, b)) in zip(regions[0].results, regions[1].results).enumerated() where a.element == .string && b.element == .string {
-            let width = SizeFacts.maximum(a.value.width, b.value.width)
+            let width = Dim.maximum(a.value.width, b.value.width)
             for branch in regions.indices { regions[branch].results[number].value = regions[branch].results[number].value.widened(to: width) }
         }
         for (a, b) in zip(regions[0].results, regions[1].results) where a.value.type != b.value.type {

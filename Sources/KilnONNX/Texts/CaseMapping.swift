@@ -103,8 +103,7 @@ enum CaseMapping {
 extension Value {
     /// Rows of texts no wider than the longest of them, which a run measures.
     var trimmed: Value {
-        let capacity = iota(.i64, [width + 1], axis: 0)
-        let longest = Value.concatenate([textLengths, capacity.narrow(0, start: 1, length: 1)]).max(0)
-        return narrow(1, start: 0, length: capacity.prefix(longest).dims[0])
+        let longest = Value.concatenate([textLengths, full(1, TensorType(.i64, [1]), at: .unknown)]).max(0)
+        return narrow(1, start: 0, length: iota(.i64, [width], axis: 0).prefix(longest).dims[0])
     }
 }

@@ -25,7 +25,7 @@ final class TextRows {
 
     /// The texts that numbers stand for.
     func texts(_ numbers: Value) -> Value {
-        let width = parts.reduce(1) { SizeFacts.maximum($0, $1.texts.dims[1]) }
+        let width = parts.dropFirst().reduce(parts.first?.texts.width ?? 1) { Dim.maximum($0, $1.texts.width) }
         let table = parts.map { $0.texts.widened(to: width) }
         let empty = numbers.full(.unsigned(0), TensorType(.u8, [1, width]), at: .unknown)
         return Value.concatenate([empty] + table).take(numbers, axis: 0)

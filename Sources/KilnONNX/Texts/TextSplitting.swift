@@ -16,18 +16,25 @@ struct TextSplitting {
     func split(_ texts: Value) throws -> (pieces: Value, counts: Value) {
         let rows = texts.textRows
         let found = try delimiter.map { try cuts(rows, $0) } ?? words(rows)
-        let capacity = rows.iota(.i64, [rows.width + 1], axis: 0)
-        // A zero more, for where there are no texts.
-        let most = Value.concatenate([found.counts, capacity.narrow(0, start: 0, length: 1)]).max(0)
-        let numbers = capacity.prefix(most), shape = [rows.dims[0]] + numbers.dims
+        // One number more, for where there are no texts.
+        func greatest(_ numbers: Value, atLeast least: Scalar) -> Value {
+            Value.concatenate([numbers.reshaping(to: [numbers.type.elementCount]), node.full(least, TensorType(.i64, [1]))]).max(0)
+        }
+        let numbers = rows.iota(.i64, [mostPieces(rows.width)], axis: 0).prefix(greatest(found.counts, atLeast: 0))
+        let shape = [rows.dims[0]] + numbers.dims
 
         let starts = found.starts.put(into: node.full(0, TensorType(.i64, shape)))
         let ends = found.ends.put(into: found.last.broadcasting(to: shape, axes: [0]))
         let isThere = starts.iota(.i64, shape, axis: 1) .< found.counts.unsqueezed(1)
         let lengths = isThere.select(ends - starts, 0)
-        let longest = Value.concatenate([lengths.reshaping(to: [lengths.type.elementCount]), capacity.narrow(0, start: 1, length: 1)]).max(0)
-        let width = capacity.prefix(longest).dims[0]
+        let width = rows.iota(.i64, [rows.width], axis: 0).prefix(greatest(lengths, atLeast: 1)).dims[0]
         return (rows.bytes(from: starts, lengths, width: width).inShape(of: texts), found.counts.inShape(of: texts))
+    }
+
+    /// How many pieces a text of so many bytes can have.
+    private func mostPieces(_ width: Dim) -> Dim {
+        let count = delimiter.map { width / .constant($0.count) + 1 } ?? (width + 1) / 2
+        return mostCuts.map { .minimum(count, .constant($0) + 1) } ?? count
     }
 
     /// Where pieces start or end.

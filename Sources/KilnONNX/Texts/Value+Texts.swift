@@ -23,7 +23,7 @@ extension Value {
 
     /// Whether texts are equal; shapes meet as NumPy's do.
     func isText(_ other: Value) -> Value {
-        let width = SizeFacts.maximum(width, other.width)
+        let width = Dim.maximum(width, other.width)
         let same = widened(to: width) .== other.widened(to: width)
         return same.all(same.rank - 1)
     }

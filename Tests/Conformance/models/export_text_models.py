@@ -3,7 +3,7 @@
 Usage: export_text_models.py OUT_DIR
 
 The models are added to OUT_DIR/models.json, which is as `export_sequence_models.py` writes it; those of the same names are replaced. Where ONNX
-Runtime and the reference differ (a text that is empty has one piece; all white space separates words), the texts leave it out.
+Runtime and the reference differ (a text that is empty has one piece; all white space separates words; Gather takes whole rows), the models leave it out.
 """
 import json
 import os
@@ -59,19 +59,53 @@ def names():
     ]
 
 
+def flow():
+    """Strings through branches, loops and sequences."""
+    port, node = helper.make_tensor_value_info, helper.make_node
+    longer = helper.make_graph([node("StringConcat", ["first", "mark"], ["long"])], "then", [], [port("long", STRING, None)])
+    same = helper.make_graph([node("Identity", ["first"], ["own"])], "else", [], [port("own", STRING, None)])
+    row = helper.make_graph([node("Identity", ["row"], ["next"]), node("Equal", ["row", "state"], ["repeats"]),
+                             node("Where", ["repeats", "mark", "row"], ["marked"])], "row", [port("state", STRING, ["k"]), port("row", STRING, ["k"])],
+                            [port("next", STRING, ["k"]), port("marked", STRING, ["k"]), port("repeats", BOOL, ["k"])])
+    turn = helper.make_graph([node("Identity", ["goes"], ["on"]), node("Gather", ["list", "order"], ["turned"]), node("Identity", ["turned"], ["seen"])], "turn",
+                             [port("i", INT64, []), port("goes", BOOL, []), port("list", STRING, ["k"])],
+                             [port("on", BOOL, []), port("turned", STRING, ["k"]), port("seen", STRING, ["k"])])
+    nodes = [
+        node("Constant", [], ["mark"], value_strings=["!"]),
+        node("Constant", [], ["rounds"], value_int=12),
+        node("Constant", [], ["zero"], value_ints=[0]),
+        node("Constant", [], ["one"], value_ints=[1]),
+        node("Slice", ["x", "zero", "one"], ["firstRow"]),
+        node("Squeeze", ["firstRow", "zero"], ["first"]),
+        node("Constant", [], ["awaited"], value_string="on"),
+        node("Equal", ["switch", "awaited"], ["isOn"]),
+        node("If", ["isOn"], ["branched"], then_branch=longer, else_branch=same),
+        node("Scan", ["first", "x"], ["last", "marked", "repeats"], body=row, num_scan_inputs=1, scan_output_axes=[-1, 0]),
+        node("Loop", ["rounds", "", "first"], ["turned", "turns"], body=turn),
+        node("SequenceConstruct", ["first", "branched", "turned"], ["all"]),
+        node("ConcatFromSequence", ["all"], ["together"], axis=-1, new_axis=1),
+    ]
+    return model(nodes, [("x", STRING, ["n", "k"]), ("order", INT64, ["k"]), ("switch", STRING, [])],
+                 [("branched", STRING, None), ("last", STRING, None), ("marked", STRING, None), ("repeats", BOOL, None), ("turned", STRING, None),
+                  ("turns", STRING, None), ("together", STRING, None)]), [
+        [[["a", "longer"], ["a", "b"], ["日", "b"]], [1, 0], "on"],
+        [[["é", "", "x"]], [2, 0, 1], "off"],
+    ]
+
+
 def main():
     out = sys.argv[1]
     made = []
-    for name, make in (("texts_tickets", tickets), ("texts_names", names)):
+    for name, make in (("texts_tickets", tickets), ("texts_names", names), ("texts_flow", flow)):
         proto, runs = make()
         with open(f"{out}/{name}.onnx", "wb") as file:
             file.write(proto.SerializeToString())
         session = onnxruntime.InferenceSession(proto.SerializeToString())
         entry = {"name": name, "file": f"{name}.onnx", "runs": []}
         for number, texts in enumerate(runs):
-            values = {port.name: np.array(given, dtype=object) for port, given in zip(session.get_inputs(), texts)}
+            values = {port.name: np.array(given, dtype=np.int64 if port.type == "tensor(int64)" else object) for port, given in zip(session.get_inputs(), texts)}
             results = dict(zip([port.name for port in session.get_outputs()], session.run(None, values)))
-            run = {"sizes": [len(texts[0])], "inputs": {}, "outputs": {}, "tolerances": {}}
+            run = {"sizes": list(np.shape(texts[0])), "inputs": {}, "outputs": {}, "tolerances": {}}
             for key, part in (("inputs", values), ("outputs", results)):
                 for port, value in part.items():
                     file = f"{name}.{number}.{port}.npy"
