@@ -86,10 +86,14 @@ struct BenchCommand: ParsableCommand {
             print("{\"model\":\(JSONText.quoted(name)),\"ms\":\(median),\"min_ms\":\(least),\"calls\":\(samples.count),\"threads\":\(Threads.count),\"device\":\"\(device)\","
                 + "\"compile_s\":\(compileSeconds)}")
         } else {
-            print("\(name): median \(median) ms, least \(least) ms of \(samples.count) calls on \(device == .cpu ? "\(Threads.count) threads" : "\(device)"); compiled in \(compileSeconds) s")
+            let place = device == .cpu ? "\(Threads.count) threads" : "\(device)"
+            print("\(name): median \(brief(median)) ms, least \(brief(least)) ms of \(samples.count) calls on \(place); compiled in \(brief(compileSeconds)) s")
         }
     }
 }
+
+/// A number with four digits after the point.
+private func brief(_ value: Double) -> Double { (value * 1e4).rounded() / 1e4 }
 
 /// Random bits. (G. L. Steele et al., "Fast splittable pseudorandom number generators", 2014.)
 private struct SplitMix64: RandomNumberGenerator {
