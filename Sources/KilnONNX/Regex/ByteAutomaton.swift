@@ -11,6 +11,8 @@ struct ByteAutomaton {
     /// Whether a text may end in each state.
     private(set) var accepts: [Bool] = []
     private static let mostStates = 10_000
+    /// How many places of the nondeterministic automaton are looked at before a pattern is given up.
+    private static let mostSteps = 20_000_000
 
     /// What stands on one side of a place in a text, as far as assertions ask for it.
     private enum Neighbour: Hashable { case nothing, lineEnd, wordCharacter, other }
@@ -44,12 +46,16 @@ struct ByteAutomaton {
             return Int32(states.count - 1)
         }
         _ = try number(State(places: [program.start], before: looks ? .nothing : .other))
+        var steps = 0
         while accepts.count < states.count {
             let state = states[accepts.count]
             accepts.append(Self.reached(from: state, before: .nothing, program).contains(0))
             var targets = [Set<Int>](repeating: [], count: classCount)
             for kind in Set(kinds) {
-                for place in Self.reached(from: state, before: kind, program) {
+                let reached = Self.reached(from: state, before: kind, program)
+                steps += reached.count
+                guard steps <= Self.mostSteps else { throw Unsupported(reason: "a pattern whose automaton takes more than \(Self.mostSteps) steps to make") }
+                for place in reached {
                     guard case .byte(let range, let next) = program.states[place] else { continue }
                     for number in Int(classes[Int(range.lowerBound)])...Int(classes[Int(range.upperBound)]) where kinds[number] == kind {
                         targets[number].insert(next)

@@ -113,15 +113,26 @@ struct ScalarSet: Equatable, Sendable {
     static func category(_ name: String) -> ScalarSet? {
         if name == "Any" { return all }
         let wanted = categories.filter { $0.name == name || name.count == 1 && $0.name.hasPrefix(name) }.map(\.category)
-        guard !wanted.isEmpty else { return nil }
-        var ranges: [ClosedRange<UInt32>] = []
-        for scalar in (0...0x10FFFF as ClosedRange<UInt32>).lazy.compactMap(Unicode.Scalar.init) where wanted.contains(scalar.properties.generalCategory) {
-            if let last = ranges.last, last.upperBound + 1 == scalar.value {
-                ranges[ranges.count - 1] = last.lowerBound...scalar.value
-            } else { ranges.append(scalar.value...scalar.value) }
-        }
-        return ScalarSet(ranges)
+        return wanted.isEmpty ? nil : ScalarSet(wanted.flatMap { members[$0] ?? [] })
     }
+
+    /// The code points of each category.
+    private static let members: [Unicode.GeneralCategory: [ClosedRange<UInt32>]] = {
+        var members: [Unicode.GeneralCategory: [ClosedRange<UInt32>]] = [:]
+        var run: (category: Unicode.GeneralCategory, range: ClosedRange<UInt32>)?
+        func close() { if let run { members[run.category, default: []].append(run.range) } }
+        for scalar in (0...0x10FFFF as ClosedRange<UInt32>).lazy.compactMap(Unicode.Scalar.init) {
+            let category = scalar.properties.generalCategory
+            if let open = run, open.category == category, open.range.upperBound + 1 == scalar.value {
+                run = (category, open.range.lowerBound...scalar.value)
+            } else {
+                close()
+                run = (category, scalar.value...scalar.value)
+            }
+        }
+        close()
+        return members
+    }()
 
     private static let categories: [(name: String, category: Unicode.GeneralCategory)] = [
         ("Lu", .uppercaseLetter), ("Ll", .lowercaseLetter), ("Lt", .titlecaseLetter), ("Lm", .modifierLetter), ("Lo", .otherLetter),
