@@ -74,7 +74,11 @@ public struct Graph: Sendable {
         if let count = op.operandCount, count != operands.count {
             throw context.error("takes \(count) operand\(count == 1 ? "" : "s"), was given \(operands.count)", fix: "pass \(count)")
         }
-        let results = try op.infer(context).map { makeValue($0) }
+        let inferred = try op.infer(context)
+        if let impossible = inferred.first(where: { !$0.isPossible }) {
+            throw context.error("would give \(impossible), which no memory holds", fix: "give sizes that are not negative, and smaller ones")
+        }
+        let results = inferred.map { makeValue($0) }
         operations.append(Operation(op: op, operands: operands, results: results, attributes: attributes, regions: regions, location: location))
         return results
     }

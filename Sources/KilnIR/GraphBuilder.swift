@@ -30,9 +30,9 @@ public final class GraphBuilder {
                 .map { Value(builder: self, id: $0) }
         } catch {
             if self.error == nil { self.error = error }
-            // A value of some type stands in, so that building goes on to the end, where the error is thrown.
-            let stand = graph.makeValue(operands.first?.type ?? TensorType(.f32, []))
-            return [Value(builder: self, id: stand)]
+            // Values of some type stand in, no fewer than the results of any op, so that building goes on to the end, where the error is thrown.
+            let types = operands.map(\.type), least = [TensorType](repeating: types.first ?? TensorType(.f32, []), count: max(4 - types.count, 0))
+            return (types + least).map { Value(builder: self, id: graph.makeValue($0)) }
         }
     }
 

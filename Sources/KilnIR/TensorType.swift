@@ -31,6 +31,17 @@ public struct TensorType: Hashable, Sendable {
         return sizes
     }
 
+    /// Whether some memory could hold such a value: no size is negative, and the constant ones make no more than 2^48 elements.
+    public var isPossible: Bool {
+        var count = 1
+        for size in shape.lazy.compactMap(\.constant) {
+            let (product, overflow) = count.multipliedReportingOverflow(by: max(size, 1))
+            guard size >= 0, !overflow, product <= 1 << 48 else { return false }
+            count = product
+        }
+        return true
+    }
+
     /// Row-major strides in elements.
     public var strides: [Dim] {
         var strides = [Dim](repeating: 1, count: rank)

@@ -28,8 +28,12 @@ extension Differentiate {
             let gradients = try pullback(operation, in: builder, cotangents: operation.results.map { cotangents[$0] }, wanted: wanted)
             if let error = builder.error { throw InternalError("differentiate", "the gradient of \(operation.op.name) is ill-typed", context: "\(error)") }
             for (number, gradient) in gradients.enumerated() where wanted[number] {
-                guard let gradient else { continue }
+                guard var gradient else { continue }
                 let expected = builder.graph.types[operation.operands[number]]
+                // Sizes of two names that only a call knows to be equal: the op itself checks that they are.
+                if gradient.type != expected, gradient.rank == expected.rank, zip(gradient.dims, expected.shape).allSatisfy({ ($0 - $1).constant ?? 0 == 0 }) {
+                    gradient = gradient.reshaping(to: expected.shape)
+                }
                 guard gradient.type == expected else {
                     throw InternalError("differentiate", "the gradient of \(operation.op.name)'s operand \(number), a \(expected), is a \(gradient.type)")
                 }

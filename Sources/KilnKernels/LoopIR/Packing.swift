@@ -56,9 +56,9 @@ public struct Packing: Hashable, Sendable {
         }
         guard tile >= 1, offset >= 0, offset < 1 << 48, multiply(tile) else { return "has panels of \(tile) elements from \(offset) on" }
         for axis in outer + across + depth {
-            guard axis.size >= 1, abs(axis.stride) < 1 << 48, multiply(axis.size) else { return "has an axis of \(axis.size) elements, \(axis.stride) apart" }
+            guard axis.size >= 1, axis.stride.magnitude < 1 << 48, multiply(axis.size) else { return "has an axis of \(axis.size) elements, \(axis.stride) apart" }
             let (reach, overflow) = (axis.size - 1).multipliedReportingOverflow(by: axis.stride)
-            guard !overflow, abs(reach) < 1 << 52 else { return "has an axis of \(axis.size) elements, \(axis.stride) apart" }
+            guard !overflow, reach.magnitude < 1 << 52 else { return "has an axis of \(axis.size) elements, \(axis.stride) apart" }
             if reach < 0 { least += reach } else { most += reach }
         }
         return least >= 0 && most < count ? nil : "takes elements \(least)...\(most) of \(count)"
