@@ -48,6 +48,9 @@ public final class KnownElements {
     }
     /// What one question may cost: shapes are short, and tensors that are not shapes must fail fast.
     private static let stepLimit = 100_000
+    /// How far values may be looked for through those that they are made of, as each takes its part of the stack.
+    private static let depthLimit = 400
+    private var depth = 0
 
     public init(_ builder: GraphBuilder) { self.builder = builder }
 
@@ -92,7 +95,12 @@ public final class KnownElements {
         let key = Key(value: value, position: position)
         if let answer = known[key] { return answer }
         steps += 1
-        guard steps < Self.stepLimit else { return nil }
+        guard steps < Self.stepLimit, depth < Self.depthLimit else {
+            steps = Self.stepLimit
+            return nil
+        }
+        depth += 1
+        defer { depth -= 1 }
         guard let (form, operation) = form(of: value) else { return nil }
         let answer = evaluate(form, operation, position)
         // What is unknown for want of steps may be known another time.
@@ -222,7 +230,7 @@ public final class KnownElements {
     private func accumulated(_ axis: Int, _ reverse: Bool, _ exclusive: Bool, _ operation: Operation, _ position: [Dim]) -> KnownElement? {
         let source = operation.operands[0], dtype = dtype(source)
         guard let extent = shape(source)[axis].constant, let here = position[axis].constant, !dtype.isFloat else { return nil }
-        let places = reverse ? Array((here + (exclusive ? 1 : 0))..<max(extent, here + 1)) : Array(0..<(exclusive ? here : here + 1))
+        let places = reverse ? here + (exclusive ? 1 : 0)..<max(extent, here + 1) : 0..<(exclusive ? here : here + 1)
         var sum = KnownElement.size(0)
         for place in places {
             var full = position
@@ -266,8 +274,25 @@ public final class KnownElements {
             return Self.known(result)
         }
         let sizes = values.compactMap(\.integral)
-        guard sizes.count == values.count else { return nil }
+        guard sizes.count == values.count, sizes.allSatisfy(Self.isShort) else { return nil }
         return sizes.count == 1 ? unary(function, sizes[0], to) : sizes.count == 2 ? binary(function, sizes[0], sizes[1], isFloat: from[0].isFloat) : nil
+    }
+
+    /// Whether an expression is one that sizes of models are: products of sums, again and again, would soon fill all memory.
+    private static func isShort(_ dim: Dim) -> Bool {
+        var left = 64
+        func spends(_ dim: Dim) -> Bool {
+            dim.terms.allSatisfy { term in
+                left -= 1 + term.atoms.count
+                return left >= 0 && term.atoms.allSatisfy { atom in
+                    switch atom {
+                    case .symbol, .index: true
+                    case .floorDivide(let a, let b), .maximum(let a, let b), .minimum(let a, let b): spends(a) && spends(b)
+                    }
+                }
+            }
+        }
+        return spends(dim)
     }
 
     private func unary(_ function: ScalarFunction, _ x: Dim, _ to: DType) -> KnownElement? {
@@ -331,11 +356,14 @@ extension KnownElements {
     /// A value that depends on no input, whatever the ops that make it, as the interpreter computes it.
     func interpreted(_ value: Value, limit: Int) -> Literal? {
         guard let count = value.type.elementCount.constant, count <= limit else { return nil }
+        var cost = 0
         var needed: Set<ValueID> = []
         var open = [value.id]
         while let next = open.popLast() {
             guard needed.insert(next).inserted else { continue }
-            guard let operation = operation(making: next) else { return nil }
+            guard let operation = operation(making: next), let own = self.cost(of: operation) else { return nil }
+            cost += own
+            guard cost < Self.interpretedLimit else { return nil }
             open += operation.operands
         }
         var graph = builder.graph
@@ -343,5 +371,26 @@ extension KnownElements {
         graph.operations = graph.operations.filter { $0.results.contains { needed.contains($0) } }
         graph.outputs = [Port("value", value.id)]
         return try? Interpreter.run(graph, inputs: []).first
+    }
+
+    /// How many numbers the interpreter may look at to answer one question.
+    private static let interpretedLimit = 1 << 18
+
+    /// How many numbers an operation combines or moves; nil where that is not for its types to say, as where it has regions.
+    private func cost(of operation: Operation) -> Int? {
+        guard operation.regions.isEmpty, let form = try? builder.graph.form(of: operation) else { return nil }
+        var cost = 0
+        for id in operation.operands + operation.results {
+            // A size that is measured is no larger than what it is measured of.
+            let size = builder.graph.types[id].shape.compactMap(\.constant).reduce(1, *)
+            guard size < Self.interpretedLimit else { return nil }
+            cost += size
+        }
+        switch form {
+        case .contract(let contraction):
+            return contraction.sizes.reduce(1) { cost, size in min(cost, Self.interpretedLimit) * min(size.constant ?? 1, Self.interpretedLimit) }
+        case .attention: return operation.operands.prefix(2).reduce(1) { $0 * (builder.graph.types[$1].elementCount.constant ?? 1) }
+        default: return cost
+        }
     }
 }

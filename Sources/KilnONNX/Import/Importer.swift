@@ -16,6 +16,8 @@ final class Importer {
     /// How deep functions and graphs may lie in each other; a function that calls itself would never end.
     private static let depthLimit = 64
     private var depth = 0
+    /// How many nodes may run, those of rounds and functions counted each time: graphs within graphs could go on for as good as ever.
+    private var nodesLeft: Int
 
     private struct FunctionKey: Hashable {
         var domain: String
@@ -27,6 +29,7 @@ final class Importer {
         self.model = model
         self.options = options
         self.equalities = equalities
+        nodesLeft = 1 << 17 + model.proto.graph.node.count
         functions = Dictionary(model.proto.functions.map { (FunctionKey(domain: $0.domain, name: $0.name, overload: $0.overload), $0) },
                                uniquingKeysWith: { first, _ in first })
     }
@@ -96,7 +99,11 @@ final class Importer {
         depth += 1
         defer { depth -= 1 }
         guard depth <= Self.depthLimit else { throw ModelError(file, "has functions or graphs that lie more than \(Self.depthLimit) deep in each other") }
-        for node in nodes { try run(node, in: scope) }
+        for node in nodes {
+            nodesLeft -= 1
+            guard nodesLeft >= 0 else { throw ModelError(file, "has functions or rounds that, written out, are too many nodes", fix: "export it with fewer") }
+            try run(node, in: scope)
+        }
     }
 
     private func run(_ node: ProtoNode, in scope: Scope) throws {

@@ -31,6 +31,6 @@ extension NodeContext {
         guard let place = integer("axis"), b.rank > 0 else { return b }
         let first = try axis(place, rank: a.rank)
         guard first + b.rank <= a.rank else { throw mistake("axis \(place) leaves no room for \(b.rank) axes in \(a.rank)") }
-        return b.reshape(b.dims + [Dim](repeating: 1, count: a.rank - first - b.rank))
+        return b.appendingAxes(a.rank - first - b.rank)
     }
 }

@@ -23,7 +23,7 @@ extension NodeContext {
         guard pads.count == 2 * kernel.count else { throw mistake("has \(pads.count) numbers in 'pads' for \(kernel.count) spatial axes") }
         let window = SlidingWindow(kernel, strides: integers("strides"), dilations: integers("dilations"),
                                    low: Array(pads[..<kernel.count]), high: Array(pads[kernel.count...]))
-        guard window.isValid else { throw mistake("has windows \(kernel) with strides \(window.strides) and dilations \(window.dilations)") }
+        guard window.isValid, pads.allSatisfy({ (-1 << 31..<1 << 31).contains($0.constant ?? 0) }) else { throw mistake("has windows \(kernel) with strides \(window.strides) and dilations \(window.dilations)") }
         return window
     }
 

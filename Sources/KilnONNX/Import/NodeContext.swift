@@ -122,6 +122,13 @@ struct NodeContext {
 
     func integer(_ name: String) -> Int? { attribute(name).flatMap { $0.hasI ? Int($0.i) : nil } }
     func integer(_ name: String, _ otherwise: Int) -> Int { integer(name) ?? otherwise }
+    /// An attribute that counts something: at least 1, and not more than anything has.
+    func count(_ name: String, _ otherwise: Int? = nil) throws -> Int {
+        guard let count = integer(name) ?? otherwise, (1..<1 << 31).contains(count) else {
+            throw mistake(integer(name).map { "has \($0) as '\(name)'" } ?? "has no attribute '\(name)'")
+        }
+        return count
+    }
     func flag(_ name: String, _ otherwise: Bool = false) -> Bool { integer(name).map { $0 != 0 } ?? otherwise }
     func integers(_ name: String) -> [Int]? { attribute(name).map { $0.ints.map { Int($0) } } }
     func real(_ name: String) -> Double? { attribute(name).flatMap { $0.hasF ? Double($0.f) : nil } }

@@ -135,6 +135,7 @@ struct PortMaker {
         default: throw ModelError(importer.file, "the input '\(name)' is a tensor", fix: "say what tensor it is")
         }
         shape = shape.map { $0.constant.map { .constant(max($0, 0)) } ?? $0 }
+        guard TensorType(dtype, shape).isPossible else { throw ModelError(importer.file, "the input '\(name)' has the impossible shape \(shape)") }
         let value = scope.builder.input(name, TensorType(dtype, shape))
         return (.tensor(ImportedTensor(value, element)), .tensor(port: name, element: element))
     }

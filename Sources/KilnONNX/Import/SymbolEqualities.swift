@@ -31,7 +31,7 @@ struct SymbolEqualities {
         if let found = alone.max(by: { $0.0 < $1.0 }) { return found }
         let difference = a - b
         for term in difference.terms.reversed() {
-            guard term.atoms.count == 1, case .symbol(let name) = term.atoms[0], abs(term.coefficient) == 1 else { continue }
+            guard term.atoms.count == 1, case .symbol(let name) = term.atoms[0], term.coefficient.magnitude == 1 else { continue }
             let rest = difference - Dim.symbol(name) * .constant(term.coefficient)
             if !rest.symbols.contains(name) { return (name, rest * .constant(-term.coefficient)) }
         }

@@ -63,8 +63,8 @@ extension NodeContext {
     /// The slopes of PRelu. Before version 7 they are one number, or one for each channel.
     fileprivate func slope() throws -> Value {
         let x = try tensor(0), slope = try tensor(1)
-        guard version < 7, slope.rank == 1, slope.dims[0] != 1, x.rank > 2 else { return slope }
-        return slope.reshape(slope.dims + [Dim](repeating: 1, count: x.rank - 2))
+        guard version < 7, slope.rank == 1, slope.size(axis: 0) != 1, x.rank > 2 else { return slope }
+        return slope.appendingAxes(x.rank - 2)
     }
 }
 

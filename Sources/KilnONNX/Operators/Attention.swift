@@ -21,7 +21,7 @@ extension Operators {
         guard q.rank == 4, k.rank == 4, v.rank == 4 else { throw node.mistake("takes inputs of 3 or 4 axes, all alike") }
         var offset = HeadAttention.Offset.same(0)
         if let pastKeys = try node.tensorIfPresent(4), let pastValues = try node.tensorIfPresent(5) {
-            offset = .same(pastKeys.dims[2])
+            offset = .same(pastKeys.size(axis: 2))
             k = .concatenate([pastKeys, k], axis: 2)
             v = .concatenate([pastValues, v], axis: 2)
         }
@@ -32,7 +32,7 @@ extension Operators {
         if let mask = try node.tensorIfPresent(3) { attention.mask(mask) }
         if let lengths = try node.tensorIfPresent(6) {
             attention.hideKeys(from: lengths)
-            if case .same(0) = offset { offset = .perBatch(lengths - node.sizes([q.dims[2]])) }
+            if case .same(0) = offset { offset = .perBatch(lengths - node.sizes([q.size(axis: 2)])) }
         }
         if node.flag("is_causal") { attention.see(left: nil, right: 0, offset: offset) }
         let windows = ["left_window_size", "right_window_size"].map { node.integer($0).flatMap { $0 < 0 ? nil : $0 } }

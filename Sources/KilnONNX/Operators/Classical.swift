@@ -54,7 +54,7 @@ extension Operators {
             let unknown = try node.constant("default_tensor")?.literal.texts.first ?? node.text("default_string", "_Unused")
             return [.tensor(ImportedTensor(node.literal(texts: [unknown] + values.texts).take(place, axis: 0), to))]
         }
-        let unknown = try node.constant("default_tensor")?.literal[0]
+        let unknown = try node.constant("default_tensor")?.literal.scalars.first
             ?? (values.dtype.isFloat ? .real(node.real("default_float", -0.0)) : .integer(Int64(node.integer("default_int64", -1))))
         let table = node.literal(Literal(values.dtype, [values.count + 1], scalars: [unknown.converted(to: values.dtype)] + values.scalars))
         return [.tensor(ImportedTensor(table.take(place, axis: 0), to))]

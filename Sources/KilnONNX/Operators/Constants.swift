@@ -41,7 +41,7 @@ extension Operators {
                 throw Unsupported(reason: "the range from \(known[0]) to \(known[1]) by \(known[2]) has no size that can be said")
             }
             let distance = step > 0 ? end - start : start - end
-            let count = distance.dividedUp(by: .constant(abs(step)))
+            let count = distance.dividedUp(by: .constant(Int(clamping: step.magnitude)))
             return node.range(SizeFacts.isKnown(count, atLeast: 0) ? count : .maximum(0, count), from: ends[0], by: ends[2])
         },
         Operator("OneHot", items: { node in

@@ -31,8 +31,8 @@ extension Operators {
         }),
         Operator("Scan", items: { node in
             if node.version < 9 { return try batchedScan(node) }
-            let count = node.integer("num_scan_inputs", 0), states = node.inputCount - count
-            guard states >= 0, count > 0 else { throw node.mistake("says that \(count) of its \(node.inputCount) inputs are scanned") }
+            let count = node.integer("num_scan_inputs", 0), states = node.inputCount &- count
+            guard (1...max(node.inputCount, 1)).contains(count), states >= 0 else { throw node.mistake("says that \(count) of its \(node.inputCount) inputs are scanned") }
             let scanned = try (states..<node.inputCount).map { try node.stored($0) }
             return try scan(node, try (0..<states).map { try node.item($0) }, scanned, inputAxes: node.integers("scan_input_axes"),
                             inputDirections: node.integers("scan_input_directions"), outputAxes: node.integers("scan_output_axes"),
@@ -94,7 +94,7 @@ extension Operators {
             return node.rows.restored(ImportedTensor(inputDirections?[safe: number] == 1 ? first.flipping([0]) : first, tensor.element))
         }
         let stacking = (0..<stackCount).map { Repetition.Stacking(axis: outputAxes?[safe: $0] ?? 0, isReversed: outputDirections?[safe: $0] == 1) }
-        return try Repetition(node: node, count: node.sizes([ordered[0].value.dims[0]]), starts: nil, carried: states, stacking: stacking) { scope, round, carried in
+        return try Repetition(node: node, count: node.sizes([ordered[0].value.size(axis: 0)]), starts: nil, carried: states, stacking: stacking) { scope, round, carried in
             let parts = ordered.map { tensor -> Item in
                 guard case .tensor(let inner) = scope.builder === node.builder ? .tensor(tensor) : scope.capture(.tensor(tensor)) else { return .unavailable }
                 if let known = scope.contents.elements(of: round)?.first?.size?.constant {
@@ -111,10 +111,10 @@ extension Operators {
     /// The first version scans each member of a batch by itself.
     private static func batchedScan(_ node: NodeContext) throws -> [Item] {
         guard !node.has(0) else { throw Unsupported(reason: "sequences of different lengths in one batch (version 8)") }
-        let count = node.integer("num_scan_inputs", 0), states = node.inputCount - 1 - count
-        guard states >= 0, count > 0 else { throw node.mistake("says that \(count) of its \(node.inputCount - 1) inputs are scanned") }
+        let count = node.integer("num_scan_inputs", 0), states = node.inputCount - 1 &- count
+        guard (1...max(node.inputCount, 1)).contains(count), states >= 0 else { throw node.mistake("says that \(count) of its \(node.inputCount - 1) inputs are scanned") }
         let inputs = try (1..<node.inputCount).map { try node.stored($0) }
-        guard let batch = inputs[0].value.dims.first?.constant else { throw Unsupported(reason: "a batch whose size is not fixed (version 8)") }
+        guard let batch = inputs[0].value.dims.first?.constant, batch < 1 << 10 else { throw Unsupported(reason: "a batch whose size is not fixed (version 8)") }
         let members = try (0..<batch).map { member -> [ImportedTensor] in
             let own = inputs.map { node.rows.restored(ImportedTensor($0.value.select(axis: 0, index: member), $0.element)) }
             return try scan(node, own.prefix(states).map { .tensor($0) }, Array(own.dropFirst(states)), inputAxes: nil,

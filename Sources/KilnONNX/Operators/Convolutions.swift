@@ -43,12 +43,12 @@ extension Operators {
             guard x.rank == 3, image.count == block.count else { throw node.mistake("makes an image \(image) of blocks \(block) in \(x.dims)") }
             let window = try node.unpaddedWindow(block)
             let counts = window.counts(over: image), axes = Array(2..<2 + block.count)
-            let channels = x.dims[1] / block.map { Dim.constant($0) }.reduce(1, *)
-            let columns = x.reshape([x.dims[0], channels] + block.map { .constant($0) } + counts)
+            let channels = x.size(axis: 1) / block.map { Dim.constant($0) }.reduce(1, *)
+            let columns = x.reshape([x.size(axis: 0), channels] + block.map { .constant($0) } + counts)
                 .permuting([0, 1] + axes.map { $0 + block.count } + axes)
             let padded = zip(image, zip(window.low, window.high)).map { $0 + $1.0 + $1.1 }
-            return columns.unwindowing(to: [x.dims[0], channels] + padded, axes: axes, strides: window.strides, dilations: window.dilations)
-                .slicing(starts: [0, 0] + window.low, ends: [x.dims[0], channels] + zip(window.low, image).map { $0 + $1 })
+            return columns.unwindowing(to: [x.size(axis: 0), channels] + padded, axes: axes, strides: window.strides, dilations: window.dilations)
+                .slicing(starts: [0, 0] + window.low, ends: [x.size(axis: 0), channels] + zip(window.low, image).map { $0 + $1 })
         },
     ]
 
@@ -62,7 +62,7 @@ extension Operators {
     private static func convolution(_ node: NodeContext, _ x: Value, bias: Value?) throws -> Value {
         let weight = try node.tensor(1)
         guard x.rank >= 3, weight.rank == x.rank else { throw node.mistake("has images of \(x.rank) axes and weights of \(weight.rank)") }
-        let window = try node.window(try node.kernelShape(of: weight), over: Array(x.dims[2...]))
+        let window = try node.window(try node.kernelShape(of: weight), over: Array(x.dims.dropFirst(2)))
         return x.convolving(weight, window, bias: bias, groups: node.integer("group", 1))
     }
 }

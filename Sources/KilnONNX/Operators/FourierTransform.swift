@@ -19,6 +19,8 @@ struct FourierTransform {
     private static let directLimit = 32
     /// Primes above this go through lengths that are powers of two.
     private static let primeLimit = 512
+    /// Tables of longer transforms would be larger than the models that ask for them.
+    private static let lengthLimit = 1 << 20
 
     private var sign: Double { isInverse ? 1 : -1 }
 
@@ -26,11 +28,12 @@ struct FourierTransform {
     ///   side, the even length with as many frequencies, where there is none.
     func callAsFunction(_ x: Value, axis: Int, length: Dim? = nil) throws -> Value {
         let readsOneSide = isInverse && isOneSided
-        let size = length ?? (readsOneSide ? (x.dims[axis] - 1) * 2 : x.dims[axis])
-        let real = x.dims[x.rank - 1] == 1
-        guard x.dtype.isFloat, axis < x.rank - 1, real || x.dims[x.rank - 1] == 2 else {
+        let size = length ?? (readsOneSide ? (x.size(axis: axis) - 1) * 2 : x.size(axis: axis))
+        let real = x.size(axis: -1) == 1
+        guard x.dtype.isFloat, axis < x.rank - 1, real || x.size(axis: -1) == 2 else {
             throw Unsupported(reason: "a Fourier transform along axis \(axis) of \(x.type)")
         }
+        guard size.constant.map({ $0 > 0 && $0 <= Self.lengthLimit }) ?? true else { throw Unsupported(reason: "a Fourier transform of length \(size)") }
         // Rows of parts: [rows…, size, parts].
         var rows = x.inSingle.movingAxis(axis, to: x.rank - 2)
         rows = resized(rows, to: readsOneSide ? size / 2 + 1 : size)
@@ -44,13 +47,13 @@ struct FourierTransform {
     /// The rows cut, or filled up with zeros.
     private func resized(_ rows: Value, to size: Dim) -> Value {
         var high = rows.dims.map { _ in Dim.constant(0) }
-        high[rows.rank - 2] = size - rows.dims[rows.rank - 2]
+        high[rows.rank - 2] = size - rows.size(axis: -2)
         return high[rows.rank - 2] == 0 ? rows : rows.padding(low: high.map { _ in 0 }, high: high)
     }
 
     /// One side of a spectrum and its mirror image, conjugated: what the spectrum of a real signal is.
     private func mirrored(_ rows: Value, to size: Dim) -> Value {
-        let axis = rows.rank - 2, complex = rows.dims[axis + 1] == 1 ? padded(rows) : rows
+        let axis = rows.rank - 2, complex = rows.size(axis: axis + 1) == 1 ? padded(rows) : rows
         let image = complex.narrow(axis, start: 1, length: size - size / 2 - 1).flipping([axis])
         let signs = complex.literal(Literal(complex.dtype, [2], doubles: [1, -1]), at: .unknown)
         return .concatenate([complex, image * signs], axis: axis)
@@ -66,13 +69,13 @@ struct FourierTransform {
     /// The transform along the last axis but one, both parts of it.
     private func transformed(_ rows: Value, _ size: Dim) throws -> Value {
         let axis = rows.rank - 2
-        guard let n = size.constant else { return contracted(rows, with: computedTable(size, parts: rows.dims[axis + 1], like: rows)) }
+        guard let n = size.constant else { return contracted(rows, with: computedTable(size, parts: rows.size(axis: axis + 1), like: rows)) }
         guard n > Self.directLimit, let a = (2...Self.directLimit).last(where: { n % $0 == 0 }) else {
-            return try n > Self.primeLimit ? chirped(rows.dims[axis + 1] == 1 ? padded(rows) : rows, n) : contracted(rows, with: table(n, parts: rows.dims[axis + 1] == 1 ? 1 : 2, like: rows))
+            return try n > Self.primeLimit ? chirped(rows.size(axis: axis + 1) == 1 ? padded(rows) : rows, n) : contracted(rows, with: table(n, parts: rows.size(axis: axis + 1) == 1 ? 1 : 2, like: rows))
         }
-        let b = n / a, outer = Array(rows.dims[..<axis])
+        let b = n / a, outer = Array(rows.dims.prefix(axis))
         // [rows…, i, j, parts] → [rows…, j, i, parts] → [rows…, j, u, 2].
-        let split = rows.reshaping(to: outer + [.constant(a), .constant(b), rows.dims[axis + 1]]).transpose(axis, axis + 1)
+        let split = rows.reshaping(to: outer + [.constant(a), .constant(b), rows.size(axis: axis + 1)]).transpose(axis, axis + 1)
         let first = try transformed(split, .constant(a))
         let turned = times(first, roots(n, rows: b, columns: a, like: rows))
         // [rows…, u, j, 2] → [rows…, u, v, 2] → [rows…, v, u, 2].

@@ -14,10 +14,13 @@ extension Operators {
     /// Numbers are computed in f32 at least.
     static func computing(_ x: Value) -> Value { x.cast(to: x.dtype == .f64 ? .f64 : .f32) }
 
+    /// Each spatial axis more doubles the neighbours of a point, or makes them four times as many.
+    private static let mostAxes = 5
+
     private static func gridSample(_ node: NodeContext) throws -> Value {
         let x = try node.tensor(0), grid = computing(try node.tensor(1))
         let count = x.rank - 2
-        guard count >= 1, grid.rank == x.rank, grid.dims.last == .constant(count), (grid.dims[0] - x.dims[0]).constant ?? 0 == 0 else {
+        guard (1...Self.mostAxes).contains(count), grid.rank == x.rank, grid.dims.last == .constant(count), (grid.size(axis: 0) - x.size(axis: 0)).constant ?? 0 == 0 else {
             throw node.mistake("reads images \(x.dims) with a grid \(grid.dims)")
         }
         let points = Array(grid.dims.dropLast())
@@ -55,10 +58,10 @@ extension Operators {
     private static func affineGrid(_ node: NodeContext) throws -> Value {
         let theta = try node.tensor(0), spatial = Array(try node.sizes(1, "the images' shape").dropFirst(2))
         let count = spatial.count, isAligned = node.flag("align_corners")
-        guard theta.rank == 3, theta.dims[1] == .constant(count), theta.dims[2] == .constant(count + 1) else {
+        guard theta.rank == 3, theta.size(axis: 1) == .constant(count), theta.size(axis: 2) == .constant(count + 1) else {
             throw node.mistake("has maps \(theta.dims) for \(count) spatial axes")
         }
-        let maps = computing(theta), shape = [theta.dims[0]] + spatial + [.constant(count)]
+        let maps = computing(theta), shape = [theta.size(axis: 0)] + spatial + [.constant(count)]
         let part = { (column: Int) in maps.select(axis: 2, index: column).broadcasting(to: shape, axes: [0, count + 1]) }
         var result = part(count)
         for axis in 0..<count {
@@ -74,15 +77,15 @@ extension Operators {
     private static func deformedConvolution(_ node: NodeContext) throws -> Value {
         let x = try node.tensor(0), weight = try node.tensor(1), offset = computing(try node.tensor(2))
         let count = x.rank - 2, kernel = try node.kernelShape(of: weight)
-        guard count >= 1, weight.rank == x.rank, offset.rank == x.rank else { throw node.mistake("has images of \(x.rank) axes and weights of \(weight.rank)") }
+        guard (1...Self.mostAxes).contains(count), weight.rank == x.rank, offset.rank == x.rank else { throw node.mistake("has images of \(x.rank) axes and weights of \(weight.rank)") }
         let window = try node.unpaddedWindow(kernel)
-        let groups = Dim.constant(node.integer("group", 1)), bends = Dim.constant(node.integer("offset_group", 1))
-        let (images, channels) = (x.dims[0], x.dims[1]), outputs = Array(offset.dims[2...])
+        let groups = Dim.constant(try node.count("group", 1)), bends = Dim.constant(try node.count("offset_group", 1))
+        let (images, channels) = (x.size(axis: 0), x.size(axis: 1)), outputs = Array(offset.dims.dropFirst(2))
         let taps = kernel.map { Dim.constant($0) }
         let points = [images, bends] + taps + outputs
         let bent = offset.reshape([images, bends] + taps + [.constant(count)] + outputs)
         // Each part of the channels that is bent alike is an image of its own.
-        let parts = computing(x).reshape([images * bends, channels / bends] + Array(x.dims[2...]))
+        let parts = computing(x).reshape([images * bends, channels / bends] + Array(x.dims.dropFirst(2)))
         let number = x.iota(.i64, points, axis: 0) * node.sizes([bends]).reshape([]) + x.iota(.i64, points, axis: 1)
         let sampling = PointSampling(parts, images: number)
         let neighbours = (0..<count).map { axis -> [PointSampling.Tap] in
@@ -95,11 +98,11 @@ extension Operators {
         var seen = sampling.sum(neighbours)
         if let mask = try node.tensorIfPresent(4) { seen = seen * mask.reshape(points).cast(to: seen.dtype) }
         let columns = seen.movingAxis(0, to: 2).reshape([images, groups, channels / groups] + taps + outputs).cast(to: x.dtype)
-        let split = weight.reshape([groups, weight.dims[0] / groups] + Array(weight.dims[1...]))
+        let split = weight.reshape([groups, weight.size(axis: 0) / groups] + Array(weight.dims.dropFirst(1)))
         let summed = Array(2..<3 + count)
         // [groups, n, outputs…, o / groups]
         let product = columns.contracting(split, batch: ([1], [0]), reduce: (summed, summed))
-        let result = product.movingAxis(-1, to: 1).movingAxis(2, to: 0).reshape([images, weight.dims[0]] + outputs)
+        let result = product.movingAxis(-1, to: 1).movingAxis(2, to: 0).reshape([images, weight.size(axis: 0)] + outputs)
         guard let bias = try node.tensorIfPresent(3) else { return result }
         return result + bias.broadcasting(to: result.dims, axes: [1])
     }

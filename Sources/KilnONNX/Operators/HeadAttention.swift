@@ -37,9 +37,9 @@ struct HeadAttention {
         var result: Value
     }
 
-    private var rows: Dim { queries.dims[2] }
-    private var count: Dim { keys.dims[2] }
-    private var scoresShape: Shape { [queries.dims[0], queries.dims[1], rows, count] }
+    private var rows: Dim { queries.size(axis: 2) }
+    private var count: Dim { keys.size(axis: 2) }
+    private var scoresShape: Shape { [queries.size(axis: 0), queries.size(axis: 1), rows, count] }
 
     /// The positions of rows, [rows, 1], and of keys, [1, keys].
     var rowPositions: Value { queries.iota(.i64, [rows, 1], axis: 0) }
@@ -47,7 +47,7 @@ struct HeadAttention {
 
     private func scaling() throws -> Double {
         if let scale { return scale }
-        guard let size = queries.dims[3].constant else { throw Unsupported(reason: "no scale, and heads whose size is not fixed") }
+        guard let size = queries.size(axis: 3).constant else { throw Unsupported(reason: "no scale, and heads whose size is not fixed") }
         return 1 / Double(max(size, 1)).squareRoot()
     }
 
@@ -103,11 +103,11 @@ struct HeadAttention {
 
     /// Each head of keys or values as often as the queries' heads use it.
     private func repeated(_ x: Value) -> Value {
-        let heads = queries.dims[1]
-        guard heads != x.dims[1] else { return x }
-        let ratio = heads / x.dims[1]
-        let spread = [x.dims[0], x.dims[1], ratio, x.dims[2], x.dims[3]]
-        return x.broadcasting(to: spread, axes: [0, 1, 3, 4]).reshaping(to: [x.dims[0], heads, x.dims[2], x.dims[3]])
+        let heads = queries.size(axis: 1)
+        guard heads != x.size(axis: 1) else { return x }
+        let ratio = heads / x.size(axis: 1)
+        let spread = [x.size(axis: 0), x.size(axis: 1), ratio, x.size(axis: 2), x.size(axis: 3)]
+        return x.broadcasting(to: spread, axes: [0, 1, 3, 4]).reshaping(to: [x.size(axis: 0), heads, x.size(axis: 2), x.size(axis: 3)])
     }
 }
 
@@ -143,7 +143,7 @@ extension HeadAttention {
     /// A mask as one over these scores: its last axis may be shorter than the keys, and the rest is hidden.
     mutating func mask(_ mask: Value) {
         var low: [Dim] = [], high: [Dim] = []
-        let target = Array(scoresShape.suffix(mask.rank))
+        let target = [Dim](repeating: 1, count: max(mask.rank - scoresShape.count, 0)) + scoresShape.suffix(mask.rank)
         for (axis, size) in mask.dims.enumerated() {
             low.append(0)
             high.append(axis == mask.rank - 1 ? target[axis] - size : 0)
@@ -159,11 +159,11 @@ extension HeadAttention {
 extension Value {
     /// [batch, tokens, heads · size] as [batch, heads, tokens, size].
     func splitHeads(_ count: Int) -> Value {
-        reshaping(to: [dims[0], dims[1], .constant(count), dims[2] / .constant(Swift.max(count, 1))]).permuting([0, 2, 1, 3])
+        reshaping(to: [size(axis: 0), size(axis: 1), .constant(count), size(axis: 2) / .constant(Swift.max(count, 1))]).permuting([0, 2, 1, 3])
     }
 
     /// [batch, heads, tokens, size] as [batch, tokens, heads · size].
     func mergedHeads() -> Value {
-        permuting([0, 2, 1, 3]).reshaping(to: [dims[0], dims[2], dims[1] * dims[3]])
+        permuting([0, 2, 1, 3]).reshaping(to: [size(axis: 0), size(axis: 2), size(axis: 1) * size(axis: 3)])
     }
 }

@@ -11,18 +11,18 @@ extension Operators {
             guard indices.type.elementCount == 1, let place = node.sizesIfKnown(indices)?.first, let isNegative = SizeFacts.isNegative(place) else {
                 return x.take(indices, axis: axis)
             }
-            return x.narrow(axis, start: isNegative ? place + x.dims[axis] : place, length: 1)
-                .reshaping(to: Array(x.dims[..<axis]) + indices.dims + Array(x.dims[(axis + 1)...]))
+            return x.narrow(axis, start: isNegative ? place + x.size(axis: axis) : place, length: 1)
+                .reshaping(to: Array(x.dims.prefix(axis)) + indices.dims + Array(x.dims.dropFirst(axis + 1)))
         }),
         Operator("GatherElements", moving: { node, x in x.gather(try node.axis(node.integer("axis", 0), rank: x.rank), try node.tensor(1)) }),
         Operator("GatherND", moving: { node, x in
             let indices = try node.tensor(1), batch = node.integer("batch_dims", 0)
-            guard indices.rank > batch, let depth = indices.dims[indices.rank - 1].constant, batch + depth <= x.rank else {
+            guard batch >= 0, batch < indices.rank, batch <= x.rank, let depth = indices.size(axis: -1).constant, depth <= x.rank - batch else {
                 throw node.mistake("takes \(indices.type) as positions in \(x.type) of \(batch) batch axes")
             }
-            let rows = node.rows(indices, of: Array(x.dims[..<(batch + depth)]), batch: batch)
-            let rest = Array(x.dims[(batch + depth)...])
-            return x.reshaping(to: [x.dims[..<(batch + depth)].reduce(1, *)] + rest).take(rows, axis: 0)
+            let rows = node.rows(indices, of: Array(x.dims.prefix(batch + depth)), batch: batch)
+            let rest = Array(x.dims.dropFirst(batch + depth))
+            return x.reshaping(to: [x.dims.prefix(batch + depth).reduce(1, *)] + rest).take(rows, axis: 0)
         }),
         Operator("Scatter", moving: { node, x in
             x.scatter(try node.axis(node.integer("axis", 0), rank: x.rank), try node.tensor(1), try node.stored(2).value)
@@ -33,8 +33,8 @@ extension Operators {
         Operator("ScatterND", moving: { node, x in
             let indices = try node.tensor(1), updates = try node.stored(2).value
             guard let depth = indices.dims.last?.constant, depth <= x.rank else { throw node.mistake("takes \(indices.type) as positions in \(x.type)") }
-            let rows = node.rows(indices, of: Array(x.dims[..<depth]), batch: 0), rest = Array(x.dims[depth...]), count = rows.type.elementCount
-            return x.reshaping(to: [x.dims[..<depth].reduce(1, *)] + rest)
+            let rows = node.rows(indices, of: Array(x.dims.prefix(depth)), batch: 0), rest = Array(x.dims.dropFirst(depth)), count = rows.type.elementCount
+            return x.reshaping(to: [x.dims.prefix(depth).reduce(1, *)] + rest)
                 .put(rows.reshaping(to: [count]), updates.reshaping(to: [count] + rest), axis: 0, try node.scatterKind())
                 .reshaping(to: x.dims)
         }),
@@ -43,7 +43,7 @@ extension Operators {
             var places = updates.iota(.i64, updates.dims, axis: axis)
             if node.has(2) { places = places + (try node.tensor(2).cast(to: .i64)).broadcasting(to: updates.dims, axes: [0]) }
             if node.text("mode", "linear") == "circular" {
-                places = NodeContext.modulo(places, node.sizes([x.dims[axis]]).broadcasting(to: places.dims, axes: [x.rank - 1]))
+                places = NodeContext.modulo(places, node.sizes([x.size(axis: axis)]).broadcasting(to: places.dims, axes: [x.rank - 1]))
             }
             return x.scatter(axis, places, updates)
         }),

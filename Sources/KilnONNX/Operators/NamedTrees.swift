@@ -26,7 +26,7 @@ extension Operators {
             if labelCount == 2, ids.count == 1, let id = ids.first, base.count < 2 {
                 // One score speaks for both classes: as a probability where no weight is negative, else by its sign.
                 let score = scores.narrow(1, start: .constant(id), length: 1) + (base.first ?? 0), isProbability = weights.allSatisfy { $0 >= 0 }
-                chosen = (score .> (isProbability ? 0.5 : 0)).cast(to: .i64).reshaping(to: [x.dims[0]])
+                chosen = (score .> (isProbability ? 0.5 : 0)).cast(to: .i64).reshaping(to: [x.size(axis: 0)])
                 let parts = isProbability ? [1 - score, score] : transform == "LOGISTIC" ? [(-score).sigmoid(), score.sigmoid()] : [-score, score]
                 scores = .concatenate(parts, axis: 1)
             } else {
@@ -52,6 +52,7 @@ extension NodeContext {
         let onTrue = numbers("nodes_truenodeids"), onFalse = numbers("nodes_falsenodeids")
         let onNaN = integers("nodes_missing_value_tracks_true") ?? names.map { _ in 0 }
         let owners = zip(numbers("\(kind)_treeids"), numbers("\(kind)_nodeids")).map { Name(tree: $0, number: $1) }
+        let targetCount = try self.targetCount(targetCount, leaves: names.count)
         let targets = numbers("\(kind)_ids"), weights = reals("\(kind)_weights") ?? []
         guard [features, onTrue, onFalse, onNaN].allSatisfy({ $0.count == names.count }), splits.count == names.count, modes.count == names.count,
             owners.count == targets.count, targets.count == weights.count, targets.allSatisfy({ (0..<targetCount).contains($0) }) else {

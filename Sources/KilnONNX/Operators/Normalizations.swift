@@ -8,12 +8,12 @@ extension Operators {
         Operator("BatchNormalization", items: batchNormalization),
         Operator("InstanceNormalization") { node in
             let x = try node.tensor(0), wide = x.inSingle
-            return try affine(wide.normalized(Array(2..<x.rank), node.epsilon).values, node).cast(to: x.dtype)
+            return try affine(wide.normalized(x.spatialAxes, node.epsilon).values, node).cast(to: x.dtype)
         },
         Operator("GroupNormalization") { node in
-            let x = try node.tensor(0), groups = Dim.constant(node.integer("num_groups", 1))
-            let parts = try node.stashed(x).reshaping(to: [x.dims[0], groups, x.dims[1] / groups] + x.dims[2...])
-            let normal = parts.normalized(Array(2..<parts.rank), node.epsilon).values
+            let x = try node.tensor(0), groups = Dim.constant(try node.count("num_groups", 1))
+            let parts = try node.stashed(x).reshaping(to: [x.size(axis: 0), groups, x.size(axis: 1) / groups] + x.dims.dropFirst(2))
+            let normal = parts.normalized(parts.spatialAxes, node.epsilon).values
             // Before version 21, a scale and a shift were a group's.
             return try node.version >= 21 ? affine(normal.reshaping(to: x.dims).cast(to: x.dtype), node)
                 : affine(normal.cast(to: x.dtype), node).reshaping(to: x.dims)
@@ -56,7 +56,7 @@ extension Operators {
             return (wide / (norm .== 0).select(1, norm)).cast(to: x.dtype)
         },
         Operator("LRN") { node in
-            let x = try node.tensor(0), wide = x.inSingle, size = node.integer("size", 1)
+            let x = try node.tensor(0), wide = x.inSingle, size = try node.count("size", 1)
             // The channels last, as one axis of windows.
             let window = SlidingWindow([size], low: [.constant((size - 1) / 2)], high: [.constant(size / 2)])
             let means = wide.square().movingAxis(1, to: x.rank - 1).averagePooling(window).movingAxis(x.rank - 1, to: 1)
@@ -76,9 +76,9 @@ extension Operators {
     /// those of each position.
     private static func batchNormalization(_ node: NodeContext) throws -> [Item] {
         let x = try node.tensor(0), wide = x.inSingle
-        let channels = node.version < 9 && !node.flag("spatial", true) ? Array(1..<x.rank) : [1]
+        let channels = node.version < 9 && !node.flag("spatial", true) ? Array(1..<max(x.rank, 1)) : [1]
         let spread = { (value: Value) in
-            value.inSingle.reshaping(to: x.dims.indices.map { channels.contains($0) ? x.dims[$0] : 1 })
+            value.inSingle.reshaping(to: x.dims.indices.map { channels.contains($0) ? x.size(axis: $0) : 1 })
         }
         var (mean, variance) = (spread(try node.tensor(3)), spread(try node.tensor(4)))
         var running: [Item] = []
@@ -103,8 +103,7 @@ extension Operators {
     /// Times a scale plus a shift (inputs 1 and 2) for each position of axis 1.
     private static func affine(_ x: Value, _ node: NodeContext) throws -> Value {
         func spread(_ number: Int) throws -> Value {
-            let value = try node.tensor(number).cast(to: x.dtype)
-            return value.reshaping(to: value.dims + Array(repeating: 1, count: x.rank - 2))
+            try node.tensor(number).cast(to: x.dtype).appendingAxes(x.rank - 2)
         }
         return x * (try spread(1)) + (try spread(2))
     }
@@ -121,11 +120,11 @@ extension Operators {
         let words = try node.tensor(0)
         var sum = try node.tensor(2).embedding(words)
         let positions = try node.tensor(3)
-        sum = sum + (try node.tensorIfPresent(8).map { positions.embedding($0) } ?? positions.narrow(0, start: 0, length: words.dims[1]))
+        sum = sum + (try node.tensorIfPresent(8).map { positions.embedding($0) } ?? positions.narrow(0, start: 0, length: words.size(axis: 1)))
         if let segments = try node.tensorIfPresent(1), let table = try node.tensorIfPresent(4) { sum = sum + table.embedding(segments) }
         let normal = sum.inSingle.normalized([sum.rank - 1], node.real("epsilon", 1e-12)).values
         let result = normal * (try node.tensor(5).inSingle) + (try node.tensor(6).inSingle)
-        let counts = try node.tensorIfPresent(7).map { ($0 .== 1).cast(to: .i32).sum(1) } ?? node.full(0, TensorType(.i32, [words.dims[0]]))
+        let counts = try node.tensorIfPresent(7).map { ($0 .== 1).cast(to: .i32).sum(1) } ?? node.full(0, TensorType(.i32, [words.size(axis: 0)]))
         return [.tensor(result.cast(to: sum.dtype)), .tensor(counts), .tensor(sum)]
     }
 }

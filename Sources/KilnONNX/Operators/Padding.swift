@@ -33,7 +33,7 @@ extension NodeContext {
 
     private func padded(_ x: Value, axis: Int, _ low: Dim, _ high: Dim, _ mode: String) throws -> Value {
         if low == 0, high == 0 { return x }
-        let size = x.dims[axis], count = size + low + high
+        let size = x.size(axis: axis), count = size + low + high
         guard SizeFacts.isKnown(count, atLeast: 0) else { throw Unsupported(reason: "axis \(axis) would have the size \(count)") }
         let extent = sizes([size]).broadcasting(to: [count], axes: [0])
         let places = x.iota(.i64, [count], axis: 0) - sizes([low]).broadcasting(to: [count], axes: [0])

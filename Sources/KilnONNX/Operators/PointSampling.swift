@@ -29,8 +29,8 @@ struct PointSampling {
 
     init(_ x: Value, images: Value) {
         self.images = images
-        spatial = Array(x.dims[2...])
-        elements = x.movingAxis(1, to: 0).reshape([x.dims[1], x.dims[0] * spatial.reduce(1, *)])
+        spatial = Array(x.dims.dropFirst(2))
+        elements = x.movingAxis(1, to: 0).reshape([x.size(axis: 1), x.size(axis: 0) * spatial.reduce(1, *)])
     }
 
     /// A size beside others of a dtype.

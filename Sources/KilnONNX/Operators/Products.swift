@@ -92,10 +92,11 @@ extension Operators {
 
     /// Determinants of the last two axes by elimination, each step with the greatest of its column as the pivot.
     private static func determinant(_ x: Value, _ node: NodeContext) throws -> Value {
-        guard x.rank >= 2, let size = x.dims[x.rank - 1].constant, x.dims[x.rank - 2] == .constant(size) else {
-            throw x.rank >= 2 && x.dims[x.rank - 1] == x.dims[x.rank - 2] ? Unsupported(reason: "matrices whose size is not fixed")
+        guard x.rank >= 2, let size = x.size(axis: -1).constant, x.size(axis: -2) == .constant(size) else {
+            throw x.rank >= 2 && x.size(axis: -1) == x.size(axis: -2) ? Unsupported(reason: "matrices whose size is not fixed")
                 : node.mistake("takes square matrices, was given \(x.type)") as any Error
         }
+        guard size <= 64 else { throw Unsupported(reason: "determinants of matrices of \(size) rows") }
         let batch = Array(x.dims.dropLast(2)), count = batch.reduce(1, *)
         var rest = x.inSingle.reshaping(to: [count, .constant(size), .constant(size)])
         var product = x.full(1, TensorType(rest.dtype, [count]), at: .unknown)

@@ -101,14 +101,14 @@ extension NodeContext {
     /// A convolution of what the node's inputs became, with its attributes.
     fileprivate func convolution(_ x: Value, _ weight: Value) throws -> Value {
         guard x.rank >= 3, weight.rank == x.rank else { throw mistake("has images of \(x.rank) axes and weights of \(weight.rank)") }
-        return x.convolving(weight, try window(try kernelShape(of: weight), over: Array(x.dims[2...])), groups: integer("group", 1))
+        return x.convolving(weight, try window(try kernelShape(of: weight), over: Array(x.dims.dropFirst(2))), groups: integer("group", 1))
     }
 
     /// A weights' scale or zero point: one number, or one for each output channel.
     fileprivate func laidByFilters(_ value: Value, of weight: Value) -> Value {
-        value.type.elementCount == 1 ? value.reshape([]) : value.reshape(value.dims + [Dim](repeating: 1, count: weight.rank - 1))
+        value.type.elementCount == 1 ? value.reshape([]) : value.appendingAxes(weight.rank - 1)
     }
 
     /// One number for each channel of an image of so many axes.
-    fileprivate func laidByChannels(_ value: Value, rank: Int) -> Value { value.reshape(value.dims + [Dim](repeating: 1, count: rank - 2)) }
+    fileprivate func laidByChannels(_ value: Value, rank: Int) -> Value { value.appendingAxes(rank - 2) }
 }

@@ -73,13 +73,13 @@ extension NodeContext {
         let axis = try axis(place, rank: x.rank)
         if block == 0 {
             guard value.rank == 1 else { throw mistake("has scales of shape \(value.dims) without a block_size") }
-            return value.reshape(value.dims + [Dim](repeating: 1, count: x.rank - axis - 1))
+            return value.appendingAxes(x.rank - axis - 1)
         }
         guard value.rank == x.rank, block > 0 else { throw mistake("has blocks of \(block) and scales of shape \(value.dims) for elements of shape \(x.dims)") }
         var apart = value.dims, merged = value.dims
         apart.insert(.constant(block), at: axis + 1)
         merged[axis] = merged[axis] * .constant(block)
-        return value.unsqueezed(axis + 1).expand(apart).reshape(merged).narrow(axis, start: 0, length: x.dims[axis])
+        return value.unsqueezed(axis + 1).expand(apart).reshape(merged).narrow(axis, start: 0, length: x.size(axis: axis))
     }
 
     /// A scale or zero point of a product's left operand: one number, or one for each row.

@@ -14,21 +14,20 @@ extension Operators {
                 let axis = try node.axis(node.integer("axis", -1), rank: x.rank)
                 guard node.integer("opset", 13) < 13 else { return x.softmax(axis) }
                 // Older ones take the axes from this one on as one.
-                let rows = x.reshape([x.dims[..<axis].reduce(1, *), x.dims[axis...].reduce(1, *)])
+                let rows = x.reshape([x.dims.prefix(axis).reduce(1, *), x.dims.dropFirst(axis).reduce(1, *)])
                 return rows.softmax(1).reshape(x.dims)
             }
         }),
         Operator("QLinearGlobalAveragePool", .microsoft, items: { node in
             try mapped(node) { x in
-                let first = node.flag("channels_last") ? 1 : 2
-                return x.mean(Array(first..<first + x.rank - 2), keepDims: true)
+                x.mean(x.spatialAxes.map { node.flag("channels_last") ? $0 - 1 : $0 }, keepDims: true)
             }
         }),
         Operator("QLinearAveragePool", .microsoft, items: { node in
             try mapped(node) { x in
                 let isLast = node.flag("channels_last")
                 let image = isLast ? x.movingAxis(-1, to: 1) : x
-                let window = try node.window(try node.kernelShape(), over: Array(image.dims[2...]))
+                let window = try node.window(try node.kernelShape(), over: Array(image.dims.dropFirst(2)))
                 let pooled = image.averagePooling(window, roundsUp: node.flag("ceil_mode"), countsPadding: node.flag("count_include_pad"))
                 return isLast ? pooled.movingAxis(1, to: -1) : pooled
             }

@@ -30,7 +30,7 @@ extension Operators {
             let factors = try spread(scales.take(indices, axis: gathered))
             guard let zeroPoints else { return (data - middle) * factors }
             // Bytes hold one more integer than there are blocks where their number is odd.
-            let zeros = rows(zeroPoints.value).narrow(place, start: 0, length: scales.dims[axis])
+            let zeros = rows(zeroPoints.value).narrow(place, start: 0, length: scales.size(axis: axis))
             return (data - (try spread(zeros))) * factors
         },
     ]
@@ -40,6 +40,6 @@ extension Value {
     /// The two integers of 4 bits in each byte along the last axis, the low one first.
     fileprivate func nibbles() -> Value {
         let pairs = Value.stack([self & Scalar.integer(15), self >> Scalar.integer(4)], axis: rank)
-        return pairs.reshaping(to: Array(dims.dropLast()) + [dims[rank - 1] * 2])
+        return pairs.reshaping(to: Array(dims.dropLast()) + [size(axis: -1) * 2])
     }
 }

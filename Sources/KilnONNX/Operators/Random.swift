@@ -21,7 +21,7 @@ extension Operators {
         },
         // The number of classes whose probabilities add up to no more than a uniform number.
         Operator("Multinomial") { node in
-            let logarithms = try node.tensor(0).inSingle, batch = logarithms.dims[0], classes = logarithms.dims[1]
+            let logarithms = try node.tensor(0).inSingle, batch = logarithms.size(axis: 0), classes = logarithms.size(axis: 1)
             let samples = Dim.constant(node.integer("sample_size", 1))
             let sums = logarithms.softmax(1).cumsum(1).unsqueezed(1)
             let draws = Value.uniform(key: node.key, [batch, samples, 1], dtype: logarithms.dtype)

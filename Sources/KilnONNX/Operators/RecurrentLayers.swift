@@ -95,8 +95,8 @@ private struct RecurrentLayer {
         let direction = node.text("direction", "forward")
         guard ["forward", "reverse", "bidirectional"].contains(direction) else { throw node.mistake("has the unknown direction '\(direction)'") }
         directions = direction == "bidirectional" ? 2 : 1
-        size = recurrent.dims[2]
-        guard weights.dims[0] == .constant(directions), recurrent.dims[..<2] == [.constant(directions), size * .constant(gates)] else {
+        size = recurrent.size(axis: 2)
+        guard weights.size(axis: 0) == .constant(directions), recurrent.dims.prefix(2) == [.constant(directions), size * .constant(gates)] else {
             throw node.mistake("has weights \(weights.dims) and \(recurrent.dims) for \(directions) directions and \(gates) gates")
         }
         functions = try RecurrentActivation.all(node, defaults: activations, directions: directions)
@@ -123,7 +123,7 @@ private struct RecurrentLayer {
         let count = gates == 4 ? 2 : 1
         let initial = try (0..<count).map { number -> Value in
             guard let given = try node.tensorIfPresent(5 + number).map(Operators.computing) else {
-                return node.full(0, TensorType(x.dtype, [x.dims[1], size]))
+                return node.full(0, TensorType(x.dtype, [x.size(axis: 1), size]))
             }
             return given.select(axis: isBatchFirst ? 1 : 0, index: direction)
         }
@@ -132,7 +132,7 @@ private struct RecurrentLayer {
         let matrix = part(recurrent)
         let isCoupled = node.flag("input_forget")
 
-        let results = try Repetition(node: node, count: node.sizes([x.dims[0]]), starts: nil, carried: initial.map { .tensor($0) },
+        let results = try Repetition(node: node, count: node.sizes([x.size(axis: 0)]), starts: nil, carried: initial.map { .tensor($0) },
                                      stacking: [.init(axis: 0, isReversed: false)]) { scope, round, carried in
             let old = carried.compactMap(\.value)
             let step = RecurrentStep(input: scope.using(products).take(round, axis: 0), state: old, recurrent: scope.using(matrix),
@@ -167,7 +167,7 @@ private struct RecurrentLayer {
     private func turned(_ value: Value, _ isReversed: Bool) -> Value {
         guard isReversed else { return value }
         guard let lengths else { return value.flipping([0]) }
-        let shape = Array(value.dims[..<2])
+        let shape = Array(value.dims.prefix(2))
         let step = value.iota(.i64, shape, axis: 0), length = lengths.broadcasting(to: shape, axes: [1])
         let place = (step .< length).select(length - 1 - step, step)
         return value.gather(0, place.broadcasting(to: value.dims, axes: [0, 1]))

@@ -44,7 +44,7 @@ extension Operators {
         let x = try node.tensor(0), axis = try node.axis(node.integer("axis", 0), rank: x.rank)
         let isLast = node.flag("select_last_index")
         var place = (isLast ? x.flipping([axis]) : x).reducing(op, [axis])
-        if isLast { place = node.size(x.dims[axis] - 1) - place }
+        if isLast { place = node.size(x.size(axis: axis) - 1) - place }
         return node.flag("keepdims", true) ? place.unsqueezed(axis) : place
     }
 
@@ -61,7 +61,7 @@ extension Operators {
         let axis = try node.axis(node.integer("axis", 1), rank: x.rank)
         if axis == x.rank - 1 { return body(x, axis) }
         let size = { (axes: ArraySlice<Dim>) in axes.reduce(1, *) }
-        return body(x.reshaping(to: [size(x.dims[..<axis]), size(x.dims[axis...])]), 1).reshaping(to: x.dims)
+        return body(x.reshaping(to: [size(x.dims.prefix(axis)), size(x.dims.dropFirst(axis))]), 1).reshaping(to: x.dims)
     }
 }
 
@@ -90,13 +90,13 @@ private struct Reduction {
 
     /// With the axes put back, where they are kept.
     private func shaped(_ result: Value) -> Value {
-        keepsAxes && !axes.isEmpty ? result.reshaping(to: x.dims.indices.map { axes.contains($0) ? 1 : x.dims[$0] }) : result
+        keepsAxes && !axes.isEmpty ? result.reshaping(to: x.dims.indices.map { axes.contains($0) ? 1 : x.size(axis: $0) }) : result
     }
 
-    private var isEmpty: Bool { axes.contains { x.dims[$0] == 0 } }
+    private var isEmpty: Bool { axes.contains { x.size(axis: $0) == 0 } }
 
     private func full(_ scalar: Scalar) -> Value {
-        x.full(scalar, TensorType(x.dtype, x.dims.indices.compactMap { !axes.contains($0) ? x.dims[$0] : keepsAxes ? 1 : nil }), at: .unknown)
+        x.full(scalar, TensorType(x.dtype, x.dims.indices.compactMap { !axes.contains($0) ? x.size(axis: $0) : keepsAxes ? 1 : nil }), at: .unknown)
     }
 
     func extreme(_ op: OpDefinition, _ bools: OfBools, empty: Scalar) -> Value {
@@ -108,7 +108,7 @@ private struct Reduction {
     var mean: Value {
         if axes.isEmpty { return x }
         if x.dtype.isFloat { return x.mean(axes, keepDims: keepsAxes) }
-        return sum(x) / node.size(axes.reduce(Dim.constant(1)) { $0 * x.dims[$1] }).cast(to: x.dtype)
+        return sum(x) / node.size(axes.reduce(Dim.constant(1)) { $0 * x.size(axis: $1) }).cast(to: x.dtype)
     }
 
     var logSumExp: Value {

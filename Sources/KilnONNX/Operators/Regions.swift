@@ -13,16 +13,16 @@ extension Operators {
     private static func maxPooledRegions(_ node: NodeContext) throws -> Value {
         let x = try node.tensor(0), regions = computing(try node.tensor(1))
         guard let bins = node.integers("pooled_shape"), bins.count == 2, bins.allSatisfy({ $0 > 0 && $0 < 1 << 31 }), x.rank == 4, regions.rank == 2,
-            regions.dims[1] == 5 else {
+            regions.size(axis: 1) == 5 else {
             throw node.mistake("pools regions \(regions.dims) of images \(x.dims) to \(node.integers("pooled_shape") ?? [])")
         }
-        let count = regions.dims[0], scale = node.real("spatial_scale", 1)
+        let count = regions.size(axis: 0), scale = node.real("spatial_scale", 1)
         let column = { (number: Int) in regions.select(axis: 1, index: number) }
         var result = x.take(column(0).cast(to: .i64), axis: 0)
         let lowest = x.dtype == .f64 ? -Double.greatestFiniteMagnitude : -.infinity
         var isEmpty: Value?
         for axis in 0..<2 {
-            let bin = Dim.constant(bins[axis]), size = x.dims[2 + axis]
+            let bin = Dim.constant(bins[axis]), size = x.size(axis: 2 + axis)
             let first = (column(2 - axis) * scale + 0.5).floor(), last = (column(4 - axis) * scale + 0.5).floor()
             let step = ((last - first + 1.0).maximum(1.0) / Double(bins[axis])).broadcasting(to: [count, bin], axes: [0])
             let number = step.iota(step.dtype, [count, bin], axis: 1), origin = first.broadcasting(to: [count, bin], axes: [0])
@@ -36,7 +36,7 @@ extension Operators {
             let isIn = (place .>= start.unsqueezed(2)) & (place .< end.unsqueezed(2))
             let wide = moved.broadcasting(to: shape, axes: [0, 1, 2, 4])
             result = isIn.broadcasting(to: shape, axes: [0, 3, 4]).select(wide, lowest).max(4)
-            let none = (end .<= start).broadcasting(to: [count, x.dims[1]] + bins.map { .constant($0) }, axes: [0, 2 + axis])
+            let none = (end .<= start).broadcasting(to: [count, x.size(axis: 1)] + bins.map { .constant($0) }, axes: [0, 2 + axis])
             isEmpty = isEmpty.map { $0 | none } ?? none
         }
         return isEmpty.map { $0.select(0.0, result) } ?? result
@@ -55,14 +55,14 @@ private struct RegionAlignment {
     /// The image that each region is of.
     let images: Value
     let ratio: Int
-    private var count: Dim { images.dims[0] }
+    private var count: Dim { images.size(axis: 0) }
 
     init(_ node: NodeContext) throws {
         self.node = node
         x = try node.tensor(0)
         let regions = Operators.computing(try node.tensor(1))
         images = try node.tensor(2).cast(to: .i64)
-        guard x.rank == 4, regions.rank == 2, regions.dims[1] == 4, images.rank == 1 else {
+        guard x.rank == 4, regions.rank == 2, regions.size(axis: 1) == 4, images.rank == 1 else {
             throw node.mistake("pools regions \(regions.dims), of images \(images.dims), from \(x.dims)")
         }
         bins = [node.integer("output_height", 1), node.integer("output_width", 1)]
@@ -100,7 +100,7 @@ private struct RegionAlignment {
     /// As many points as a bin has elements, which differs from region to region: one after the other, up to the most that any has.
     private func summed() throws -> Value {
         let data = Operators.computing(x)
-        let points = [count] + bins.map { Dim.constant($0) }, shape = [x.dims[1]] + points
+        let points = [count] + bins.map { Dim.constant($0) }, shape = [x.size(axis: 1)] + points
         let counts = steps.map { $0.ceil().maximum(0.0) }
         let most = counts.map { $0.max().maximum(0.0).cast(to: .i64) }
         let start = node.full(.real(takesGreatest ? -.infinity : 0), TensorType(data.dtype, shape))

@@ -43,12 +43,16 @@ struct Repetition {
 
     /// What is carried in the end, then what was stacked.
     func run() throws -> [Item] {
+        do { return try asLoopOrWrittenOut() } catch let changing as ChangingTypes { throw Unsupported(reason: changing.reason) }
+    }
+
+    private func asLoopOrWrittenOut() throws -> [Item] {
         let rounds = count.flatMap { node.sizesIfKnown($0)?.first?.constant }
         if let rounds, rounds <= Self.writtenOut, case .items(let items) = try writeOut(rounds) { return items }
         do { return try node.importer.attempt { try loop() } } catch let error where error is ChangingTypes || error is Unavailable {
             // What a round can't do while its number is open, it may do when it is written out.
             let changing = error as? ChangingTypes ?? ChangingTypes(reason: "a round has shapes that depend on its number")
-            guard let count else { throw Unsupported(reason: changing.reason) }
+            guard let count else { throw changing }
             guard let rounds else { throw node.importer.unknown(node, "the number of rounds", [count]) }
             guard rounds <= Self.mostWrittenOut else { throw Unsupported(reason: "\(changing.reason), and \(rounds) rounds are too many to write out") }
             switch try writeOut(rounds) {
@@ -83,11 +87,10 @@ struct Repetition {
             (goes, condition) = (isTrue(result.goesOn), result.goesOn)
         }
         let types = stacks.contains(where: \.isEmpty) ? try typesOfStacked() : []
-        return .items(carried + zip(stacks, stacking).enumerated().map { number, pair in
+        return .items(try carried + zip(stacks, stacking).enumerated().map { number, pair in
             guard let first = pair.0.first else {
                 var shape = types[number].value.dims
-                let axis = pair.1.axis(of: types[number])
-                shape.insert(0, at: axis < 0 ? axis + shape.count + 1 : axis)
+                shape.insert(0, at: try node.axis(pair.1.axis(of: types[number]), rank: shape.count, allowsEnd: true))
                 return .tensor(ImportedTensor(node.full(0, TensorType(types[number].value.dtype, shape)), types[number].element))
             }
             let parts = pair.1.isReversed ? pair.0.reversed() : pair.0

@@ -73,7 +73,7 @@ private struct ResizePlan {
         axes = x.dims.map { AxisResampling(input: $0, output: $0, rule: rule) }
         for (axis, scale) in zip(numbers, scales) {
             axes[axis].scale = scale
-            axes[axis].output = x.dims[axis].scaled(by: scale)
+            axes[axis].output = x.size(axis: axis).scaled(by: scale)
         }
     }
 
@@ -84,7 +84,7 @@ private struct ResizePlan {
         let policy = node.text("keep_aspect_ratio_policy", "stretch")
         guard policy != "stretch" else { return }
         let scales = numbers.compactMap { axis -> Double? in
-            guard let input = x.dims[axis].constant, let output = axes[axis].output.constant else { return nil }
+            guard let input = x.size(axis: axis).constant, let output = axes[axis].output.constant else { return nil }
             return Double(output) / Double(input)
         }
         guard scales.count == numbers.count else { throw Unsupported(reason: "the aspect ratio is to be kept, and sizes are not fixed") }
@@ -92,7 +92,7 @@ private struct ResizePlan {
         guard scale < 0x1p31 else { throw node.mistake("has absurd sizes \(sizes) for \(x.dims)") }
         for axis in numbers {
             axes[axis].scale = scale
-            axes[axis].output = .constant(Int(min(scale * Double(x.dims[axis].constant ?? 0), 0x1p62) + 0.5))
+            axes[axis].output = .constant(Int(min(scale * Double(x.size(axis: axis).constant ?? 0), 0x1p62) + 0.5))
         }
     }
 

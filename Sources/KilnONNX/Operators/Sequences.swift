@@ -26,16 +26,19 @@ extension Operators {
         Operator("SequenceLength") { node in node.full(.integer(Int64(try sequence(node).count)), TensorType(.i64, [])) },
         Operator("SplitToSequence", items: { node in
             let x = try node.stored(0), axis = try node.axis(node.integer("axis", 0), rank: x.value.rank)
-            guard let extent = x.value.dims[axis].constant else { throw Unsupported(reason: "a sequence whose length is not fixed") }
+            guard let extent = x.value.size(axis: axis).constant, extent < 1 << 31 else { throw Unsupported(reason: "a sequence whose length is not fixed") }
             let given = try node.has(1) ? node.integers(1, "the sizes of the parts") : nil
-            var sizes = Array(repeating: 1, count: extent)
+            var sizes: [Int] = []
             if let given {
                 if try node.stored(1).value.rank == 0 {
-                    guard given[0] > 0 else { throw node.mistake("parts have \(given[0]) elements") }
-                    sizes = stride(from: 0, to: extent, by: given[0]).map { min(given[0], extent - $0) }
+                    guard let size = given.first, size > 0, extent / size < 1 << 16 else { throw node.mistake("parts have \(given) elements") }
+                    sizes = stride(from: 0, to: extent, by: size).map { min(size, extent - $0) }
                 } else { sizes = given }
+            } else {
+                guard extent < 1 << 16 else { throw Unsupported(reason: "a sequence of \(extent) parts") }
+                sizes = Array(repeating: 1, count: extent)
             }
-            guard sizes.reduce(0, +) == extent, sizes.allSatisfy({ $0 >= 0 }) else { throw node.mistake("the parts \(sizes) don't add up to \(extent)") }
+            guard sizes.allSatisfy({ (0...extent).contains($0) }), sizes.reduce(0, +) == extent else { throw node.mistake("the parts \(sizes) don't add up to \(extent)") }
             let keeps = given != nil || node.flag("keepdims", true)
             return [.sequence(x.value.split(sizes, axis: axis).map { part in
                 var shape = part.dims

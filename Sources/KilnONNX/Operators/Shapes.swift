@@ -20,7 +20,7 @@ extension Operators {
             var shape = try target.enumerated().map { place, size -> Dim in
                 guard size == 0, !node.flag("allowzero") else { return size }
                 guard place < x.rank else { throw node.mistake("keeps the size of axis \(place), and there are only \(x.rank)") }
-                return x.dims[place]
+                return x.size(axis: place)
             }
             guard let open = shape.firstIndex(of: -1) else { return x.reshaping(to: shape) }
             shape[open] = 1
@@ -31,14 +31,14 @@ extension Operators {
         }),
         Operator("Flatten", moving: { node, x in
             let axis = try node.axis(node.integer("axis", 1), upTo: x.rank)
-            return x.reshaping(to: [x.dims[..<axis].reduce(1, *), x.dims[axis...].reduce(1, *)])
+            return x.reshaping(to: [x.dims.prefix(axis).reduce(1, *), x.dims.dropFirst(axis).reduce(1, *)])
         }),
         Operator("Squeeze", moving: { node, x in
             guard let named = try node.integers(input: 1, orAttribute: "axes", "which axes go") else {
                 return x.reshaping(to: x.dims.filter { $0 != 1 })
             }
             let axes = try Set(named.map { try node.axis($0, rank: x.rank) })
-            return x.reshaping(to: x.dims.indices.filter { !axes.contains($0) }.map { x.dims[$0] })
+            return x.reshaping(to: x.dims.indices.filter { !axes.contains($0) }.map { x.size(axis: $0) })
         }),
         Operator("Unsqueeze", moving: { node, x in
             guard let named = try node.integers(input: 1, orAttribute: "axes", "where axes are added") else { throw node.mistake("has no axes") }
@@ -62,7 +62,10 @@ extension Operators {
             var counts: [Dim]
             if node.version >= 6 { counts = try node.sizes(1, "how often each axis is repeated") } else {
                 counts = x.dims.map { _ in 1 }
-                counts[try node.axis(try node.integers(2, "the axis")[0], rank: x.rank)] = try node.sizes(1, "how often the axis is repeated")[0]
+                guard let axis = try node.integers(2, "the axis").first, let count = try node.sizes(1, "how often the axis is repeated").first else {
+                    throw node.mistake("does not say which axis is repeated how often")
+                }
+                counts[try node.axis(axis, rank: x.rank)] = count
             }
             guard counts.count == x.rank else { throw node.mistake("repeats \(counts.count) axes of \(x.rank)") }
             return x.repeated(counts)
@@ -103,7 +106,8 @@ extension NodeContext {
 
     /// The edge of square blocks, and the sizes of an image of four axes.
     fileprivate func blocks(_ x: Value) throws -> (Dim, Shape) {
-        guard let block = integer("blocksize"), block > 0, x.rank == 4 else { throw mistake("takes a positive blocksize and four axes, was given \(x.type)") }
+        let block = try count("blocksize")
+        guard x.rank == 4 else { throw mistake("takes four axes, was given \(x.type)") }
         return (.constant(block), x.dims)
     }
 }

@@ -29,12 +29,12 @@ extension Operators {
         }),
         Operator("Split", items: { node in
             let x = try node.stored(0)
-            let axis = try node.axis(node.integer("axis", 0), rank: x.value.rank), size = x.value.dims[axis]
+            let axis = try node.axis(node.integer("axis", 0), rank: x.value.rank), size = x.value.size(axis: axis)
             let named: [Dim]? = node.has(1) ? try node.sizes(1, "how the axis is split") : node.integers("split")?.map { .constant($0) }
             var sizes = named ?? []
             if named == nil {
                 let count = node.integer("num_outputs", node.outputCount)
-                guard count > 0 else { throw node.mistake("splits into nothing") }
+                guard count > 0, count < 1 << 16 else { throw node.mistake("splits into \(count) parts") }
                 let part = size.dividedUp(by: .constant(count))
                 sizes = Array(repeating: part, count: count - 1)
                 sizes.append(size - part * .constant(count - 1))
@@ -52,9 +52,9 @@ extension Operators {
             guard wanted.count == axes.count else { throw node.mistake("has \(wanted.count) sizes for \(axes.count) axes") }
             var low = x.dims.map { _ in Dim.constant(0) }, high = low
             for (axis, size) in zip(axes, wanted) {
-                let change = size - x.dims[axis]
+                let change = size - x.size(axis: axis)
                 guard let shrinks = SizeFacts.isNegative(change) else {
-                    throw Unsupported(reason: "whether axis \(axis) of size \(x.dims[axis]) is cropped or padded to \(size) is open")
+                    throw Unsupported(reason: "whether axis \(axis) of size \(x.size(axis: axis)) is cropped or padded to \(size) is open")
                 }
                 low[axis] = shrinks ? -((-change) / 2) : change / 2
                 high[axis] = change - low[axis]
@@ -91,7 +91,7 @@ extension Value {
                 (start, end) = (size - 1 - start, size - 1 - end)
             }
             if SizeFacts.isKnown(start, atLeast: end) { end = start }
-            (low[axis], high[axis], strides[axis]) = (start, end, Swift.abs(steps[number]))
+            (low[axis], high[axis], strides[axis]) = (start, end, Int(Swift.min(steps[number].magnitude, 1 << 40 - 1)))
         }
         return flipping(flipped).slicing(starts: low, ends: high, steps: strides)
     }

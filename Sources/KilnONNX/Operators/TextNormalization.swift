@@ -7,7 +7,7 @@ extension NodeContext {
     /// The texts of input 0, of shape [count] or [1, count], that stay; one empty text where none does.
     func normalizedTexts() throws -> Value {
         let texts = try text(0), action = self.text("case_change_action", "NONE"), stopWords = self.texts("stopwords") ?? []
-        guard texts.rank == 2 || texts.rank == 3 && texts.dims[0] == 1 else {
+        guard texts.rank == 2 || texts.rank == 3 && texts.size(axis: 0) == 1 else {
             throw mistake("takes a list of texts or one row, was given texts of shape \(Array(texts.dims.dropLast()))")
         }
         guard let mapping = ["NONE": CaseMapping?.none, "UPPER": .upper, "LOWER": .lower][action] else {

@@ -71,7 +71,7 @@ struct TreeTables {
         let trueLeaves = try numbers("nodes_trueleafs"), falseLeaves = try numbers("nodes_falseleafs")
         let onNaN = node.integers("nodes_missing_value_tracks_true") ?? features.map { _ in 0 }
         let targets = try numbers("leaf_targetids"), weights = try node.constant("leaf_weights")?.literal.doubles ?? []
-        let targetCount = node.integer("n_targets", 1), count = features.count
+        let count = features.count, targetCount = try node.targetCount(node.integer("n_targets", 1), leaves: targets.count)
         guard [modes, onTrue, onFalse, trueLeaves, falseLeaves, onNaN].allSatisfy({ $0.count == count }), splits.count == count,
             targets.count == weights.count, targets.allSatisfy({ (0..<targetCount).contains($0) }) else {
             throw node.mistake("has lists of nodes or leaves of different lengths")
@@ -80,8 +80,8 @@ struct TreeTables {
         let nodes = try (0..<count).map { number in
             guard let branch = Branch(rawValue: modes[number]) else { throw node.mistake("has a node of mode \(modes[number])") }
             return Row(feature: features[number], split: splits[number], branch: branch, members: branch == .member ? Array(sets.popFirst() ?? []) : [],
-                       followsTrueOnNaN: onNaN[number] != 0, onTrue: onTrue[number] + (trueLeaves[number] != 0 ? count : 0),
-                       onFalse: onFalse[number] + (falseLeaves[number] != 0 ? count : 0))
+                       followsTrueOnNaN: onNaN[number] != 0, onTrue: onTrue[number] &+ (trueLeaves[number] != 0 ? count : 0),
+                       onFalse: onFalse[number] &+ (falseLeaves[number] != 0 ? count : 0))
         }
         try self.init(nodes, leaves: zip(targets, weights).map { target, weight in (0..<targetCount).map { $0 == target ? weight : nil } },
                       roots: try numbers("tree_roots"), node)
@@ -89,7 +89,7 @@ struct TreeTables {
 
     /// The rows' values for each target: [rows, targets].
     func aggregated(_ x: Value, _ kind: Aggregation, _ node: NodeContext) -> Value {
-        var place = table(.i64, roots.map(Double.init), node).reshaping(to: [1, .constant(roots.count)]).expand([x.dims[0], .constant(roots.count)])
+        var place = table(.i64, roots.map(Double.init), node).reshaping(to: [1, .constant(roots.count)]).expand([x.size(axis: 0), .constant(roots.count)])
         for _ in 0..<depth { place = next(place, x, node) }
         let missing = kind == .minimum ? Self.finite(x.dtype) : kind == .maximum ? -Self.finite(x.dtype) : 0
         let values = table(x.dtype, leaves.flatMap { $0.map { $0 ?? missing } }, node).reshape([.constant(leaves.count), -1])
@@ -144,5 +144,15 @@ struct TreeTables {
 
     private func table(_ dtype: DType, _ numbers: [Double], _ node: NodeContext) -> Value {
         node.literal(Literal(dtype, [numbers.count], doubles: numbers))
+    }
+}
+
+extension NodeContext {
+    /// The number of values that each leaf has, where the table of them is not absurdly large.
+    func targetCount(_ count: Int, leaves: Int) throws -> Int {
+        guard count >= 0, !count.multipliedReportingOverflow(by: max(leaves, 1)).overflow, count * max(leaves, 1) < 1 << 28 else {
+            throw mistake("has \(leaves) leaves for \(count) targets")
+        }
+        return count
     }
 }

@@ -29,12 +29,12 @@ extension Importer {
     private func elementCount(_ dims: [Int64], _ wrong: (String) -> ModelError) throws -> Int {
         var count = 1
         for size in dims {
-            let (product, overflow) = count.multipliedReportingOverflow(by: Int(size))
             // More than a file can hold; and sizes that only an empty dimension makes harmless.
-            guard size >= 0, size < 1 << 48, !overflow, product < 1 << 48 else { throw wrong("has the impossible shape \(dims)") }
+            let (product, overflow) = count.multipliedReportingOverflow(by: Int(max(size, 1)))
+            guard size >= 0, !overflow, product < 1 << 48 else { throw wrong("has the impossible shape \(dims)") }
             count = product
         }
-        return count
+        return dims.contains(0) ? 0 : count
     }
 
     /// Elements narrower than a byte, one a byte; the first lies in the lowest bits.
@@ -85,7 +85,9 @@ extension Importer {
         func wrong(_ problem: String) -> ModelError { ModelError(file, "the sparse tensor '\(sparse.values.name)' \(problem)") }
         let (values, element) = try read(sparse.values), (indices, _) = try read(sparse.indices)
         let count = try elementCount(sparse.dims, wrong), shape = sparse.dims.map { Int($0) }
-        guard indices.dtype == .i64, values.shape.count == 1, count < 1 << 28 else { throw wrong("is not described as ONNX does it") }
+        guard indices.dtype == .i64, values.shape.count == 1 else { throw wrong("is not described as ONNX does it") }
+        // Few numbers in a file must not take all memory.
+        guard count < max(1 << 24, values.count << 8) else { throw wrong("has \(values.count) of \(count) elements, which Kiln would all store") }
         let isLinear = indices.shape == [values.count]
         guard isLinear || indices.shape == [values.count, shape.count] else { throw wrong("has indices of shape \(indices.shape)") }
         var bytes = [UInt8](repeating: 0, count: count * values.dtype.byteCount)

@@ -94,8 +94,8 @@ enum CaseMapping {
         let bytes = isMapped.unsqueezed(2).select(texts.take(entry, axis: 0), rows.unsqueezed(2))
         let number = rows.iota(.i64, wide, axis: 2)
         let target = (number .< counts.unsqueezed(2)).select(number + counts.cumsum(1, exclusive: true).unsqueezed(2), 1 << 40)
-        let flat = [rows.dims[0], rows.width * .constant(most)]
-        return node.full(.unsigned(0), TensorType(.u8, [rows.dims[0], rows.width * .constant(table.growth)]))
+        let flat = [rows.size(axis: 0), rows.width * .constant(most)]
+        return node.full(.unsigned(0), TensorType(.u8, [rows.size(axis: 0), rows.width * .constant(table.growth)]))
             .scatter(1, target.reshaping(to: flat), bytes.reshaping(to: flat))
     }
 }
@@ -104,6 +104,6 @@ extension Value {
     /// Rows of texts no wider than the longest of them, which a run measures.
     var trimmed: Value {
         let longest = Value.concatenate([textLengths, full(1, TensorType(.i64, [1]), at: .unknown)]).max(0)
-        return narrow(1, start: 0, length: iota(.i64, [width], axis: 0).prefix(longest).dims[0])
+        return narrow(1, start: 0, length: iota(.i64, [width], axis: 0).prefix(longest).size(axis: 0))
     }
 }

@@ -16,7 +16,7 @@ final class TextRows {
         if let known = numbers[texts.id] { return known }
         let shape = Array(texts.dims.dropLast()), size = shape.reduce(1, *)
         let places = texts.iota(.i64, [size], axis: 0) + texts.builder.sizes([count])
-        parts.append((texts.reshaping(to: [size, texts.dims[texts.rank - 1]]), count))
+        parts.append((texts.reshaping(to: [size, texts.size(axis: texts.rank - 1)]), count))
         count += size
         let result = places.reshaping(to: shape)
         numbers[texts.id] = result

@@ -21,7 +21,7 @@ struct TextSplitting {
             Value.concatenate([numbers.reshaping(to: [numbers.type.elementCount]), node.full(least, TensorType(.i64, [1]))]).max(0)
         }
         let numbers = rows.iota(.i64, [mostPieces(rows.width)], axis: 0).prefix(greatest(found.counts, atLeast: 0))
-        let shape = [rows.dims[0]] + numbers.dims
+        let shape = [rows.size(axis: 0)] + numbers.dims
 
         let starts = found.starts.put(into: node.full(0, TensorType(.i64, shape)))
         let ends = found.ends.put(into: found.last.broadcasting(to: shape, axes: [0]))
@@ -68,8 +68,8 @@ struct TextSplitting {
 
     /// The places, from the left on, that are at least `size` from the one before: of a delimiter that overlaps itself.
     private func apart(_ isPlace: Value, _ size: Int) throws -> Value {
-        let free = node.full(0, TensorType(.i64, [isPlace.dims[0]]))
-        let rounds = Repetition(node: node, count: node.sizes([isPlace.dims[1]]), starts: nil, carried: [.tensor(free)],
+        let free = node.full(0, TensorType(.i64, [isPlace.size(axis: 0)]))
+        let rounds = Repetition(node: node, count: node.sizes([isPlace.size(axis: 1)]), starts: nil, carried: [.tensor(free)],
                                 stacking: [.init(axis: 1, isReversed: false)]) { scope, round, carried in
             let free = carried[0].value ?? free
             let isTaken = scope.using(isPlace).take(round, axis: 1) & (free .<= round)

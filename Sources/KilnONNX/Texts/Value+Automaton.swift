@@ -17,7 +17,7 @@ extension NodeContext {
             transitions.append(Int32(state))
         }
         let table = literal(Literal(.i32, [transitions.count], scalars: transitions.map { .integer(Int64($0)) }))
-        let start = full(0, TensorType(.i32, [rows.dims[0]]))
+        let start = full(0, TensorType(.i32, [rows.size(axis: 0)]))
         let rounds = Repetition(node: self, count: sizes([rows.width]), starts: nil, carried: [.tensor(start)], stacking: []) { scope, round, carried in
             let symbol = scope.using(symbols).take(round, axis: 1)
             let next = scope.using(table).take((carried[0].value ?? start) * columns + symbol, axis: 0)

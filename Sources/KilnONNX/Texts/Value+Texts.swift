@@ -6,7 +6,7 @@ import KilnOps
 
 extension Value {
     /// The most bytes that a text may have.
-    var width: Dim { dims[rank - 1] }
+    var width: Dim { size(axis: -1) }
 
     /// Texts with room for more bytes.
     func widened(to width: Dim) -> Value {
@@ -48,7 +48,7 @@ extension Value {
         let target = starts.dims + [width], place = starts.iota(.i64, target, axis: starts.rank)
         let source = place + starts.unsqueezed(starts.rank)
         // [rows, pieces, width] from [rows, text].
-        let flat = source.reshaping(to: [starts.dims[0], target[1...].reduce(1, *)])
+        let flat = source.reshaping(to: [starts.size(axis: 0), target[1...].reduce(1, *)])
         let read = gather(1, flat).reshaping(to: target)
         return (place .< lengths.unsqueezed(starts.rank)).select(read, 0)
     }
