@@ -85,3 +85,8 @@ enum Operators {
         byName[Key(name: name, domain: domain == "ai.onnx" ? "" : domain)]
     }
 }
+
+extension ONNXModel {
+    /// The operators that can be imported, each with its domain.
+    package static var operators: [(name: String, domain: String)] { Operators.all.map { ($0.name, $0.domain.rawValue) } }
+}

@@ -13,6 +13,10 @@ struct Format: Sendable {
     let seeds: @Sendable () throws -> [[UInt8]]
     /// Pieces to insert beside those of the seeds.
     let dictionary: [String]
+    /// Whether inputs are messages of Protocol Buffers.
+    var isMessage = false
+    /// Inputs to begin with that are rejected.
+    var rejected: @Sendable () throws -> [[UInt8]] = { [] }
     /// Reads an input. A mistake in the input throws its error; a mistake of the reader's throws `Finding` or `InternalError`.
     let read: @Sendable ([UInt8]) throws -> Void
 
@@ -22,6 +26,7 @@ struct Format: Sendable {
         Format(name: "npy", seeds: { FileSeeds.npy }, dictionary: FileSeeds.headerWords, read: readArray),
         Format(name: "npz", seeds: FileSeeds.npz, dictionary: FileSeeds.zipWords, read: readArchive),
         Format(name: "safetensors", seeds: FileSeeds.safetensors, dictionary: FileSeeds.safetensorsWords, read: readTensors),
+        Format(name: "onnx", seeds: ONNXSeeds.all, dictionary: ONNXSeeds.words, isMessage: true, rejected: ONNXSeeds.refused, read: readModel),
     ]
 }
 

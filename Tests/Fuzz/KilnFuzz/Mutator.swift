@@ -1,4 +1,5 @@
-// Changes valid inputs a little: by bytes, and by the pieces that a text or a header is made of. The same seed gives the same inputs.
+// Changes valid inputs a little: by bytes, and by the pieces that a text or a header is made of (`Mutator+Messages.swift`
+// changes messages by their fields). The same seed gives the same inputs.
 
 /// A SplitMix64 generator.
 struct SeededGenerator: RandomNumberGenerator {
@@ -18,16 +19,19 @@ struct SeededGenerator: RandomNumberGenerator {
 }
 
 struct Mutator {
-    private var random: SeededGenerator
+    var random: SeededGenerator
     private let seeds: [[UInt8]]
     /// Mutated inputs that the reader accepted: from these, changes reach further.
     private var accepted: [[UInt8]] = []
-    private let dictionary: [[UInt8]]
-    private static let greatestSize = 8192
+    let dictionary: [[UInt8]]
+    /// Whether inputs are messages of Protocol Buffers.
+    private let isMessage: Bool
+    static let greatestSize = 8192
     private static let acceptedCount = 1024
 
-    init(seeds: [[UInt8]], dictionary: [String], seed: UInt64) {
+    init(seeds: [[UInt8]], dictionary: [String], isMessage: Bool = false, seed: UInt64) {
         random = SeededGenerator(seed)
+        self.isMessage = isMessage
         self.seeds = seeds
         self.dictionary = dictionary.map { Array($0.utf8) }
     }
@@ -37,7 +41,7 @@ struct Mutator {
         if accepted.count < Self.acceptedCount { accepted.append(input) } else { accepted[random.below(Self.acceptedCount)] = input }
     }
 
-    private mutating func parent() -> [UInt8] {
+    mutating func parent() -> [UInt8] {
         accepted.isEmpty || random.below(2) == 0 ? seeds[random.below(seeds.count)] : accepted[random.below(accepted.count)]
     }
 
@@ -46,7 +50,8 @@ struct Mutator {
         // One change more often than several, numbers and pieces more often than bytes: most of what is left must still be read.
         for _ in 0...(random.below(2) == 0 ? 0 : random.below(4)) {
             switch random.below(8) {
-            case 0: mutateBytes(&input)
+            case 0 where !isMessage || random.below(8) == 0: mutateBytes(&input)
+            case _ where isMessage: mutateMessage(&input)
             case 1...4: mutateNumber(&input)
             default: mutatePieces(&input)
             }
@@ -54,7 +59,7 @@ struct Mutator {
         return Array(input.prefix(2 * Self.greatestSize))
     }
 
-    private mutating func mutateBytes(_ input: inout [UInt8]) {
+    mutating func mutateBytes(_ input: inout [UInt8]) {
         guard !input.isEmpty else { return input.append(UInt8(random.below(256))) }
         let place = random.below(input.count)
         switch random.below(6) {

@@ -53,12 +53,14 @@ enum Seeds {
     ]
 
     static let programs = [Array("""
-        program @softmax(n, "batch size") arena 256*n workspace 64 {
+        program @softmax(n, "batch size") measured (some: 2*n, "most of it": 7) arena 256*n workspace 64 {
           input 0 @x: f32[n, 4096]
           output 0 @x#1: f32[n, 4096]
           arena @t: f32[n, 4096] at 64*n
           arena @more: bool[] at 0
           constant @c: f32[3] = f32[3] [1.0, -0.0, nan]
+          packed @p: f32[4] = @c from 2 outer [] across [3, -1] by 2 depth [1, 7]
+          arena @count: i64[] at 64
           kernel @k at "main.swift":12 {
             parallel d0 < n work 4096*n {
               local $0: f32[16]
@@ -67,6 +69,7 @@ enum Seeds {
                 lanes d2 < min(d1 + 16, n) of 16 {
                   %0 = load @x[4096*d0 + d1 + d2] where (d0 - 3 >= 0, d1 - 3*floor(d1, 3) == 0) else -inf
                   %1 = multiply f32 %0, %0
+                  %2 = load @c[1]
                   store $0[d2] = %1
                 }
               }
@@ -84,6 +87,8 @@ enum Seeds {
               } else {
                 store @t[d5] = %7
               }
+              if () {
+              }
             }
           }
           kernel @k#1 {
@@ -92,6 +97,8 @@ enum Seeds {
             check n - 1 >= 0 else "n is \\"small\\""
             launch @k
             copy @x to @x#1
+            measure some from @count limit 2*n
+            measure "most of it" from @count limit min(7, some)
             if @more {
               launch @k#1
             } else {
@@ -103,5 +110,6 @@ enum Seeds {
             }
           }
         }
+
         """.utf8)]
 }

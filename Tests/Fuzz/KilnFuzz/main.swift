@@ -1,7 +1,7 @@
-// Feeds a reader with mutated inputs: KilnFuzz --format kiln --runs 1000000 --seed 1 [--input FILE] [--keep FILE]
+// Feeds a reader with mutated inputs: KilnFuzz --format kiln --runs 1000000 --seed 1 [--input FILE] [--keep FILE] [--seeds FOLDER]
 // Every input is written to the file `--keep` before it is read, so that one that crashes the reader is found there.
 
-import Glibc
+import Foundation
 import KilnIR
 
 struct Arguments {
@@ -11,6 +11,8 @@ struct Arguments {
     /// A file to read once instead of mutating.
     var input: String?
     var keep: String?
+    /// Where more inputs to begin with lie: files in the format, whose names end in its name.
+    var seeds: String?
 
     /// The arguments of the command line, or nothing where they make no sense.
     init?(_ words: [String]) {
@@ -23,6 +25,7 @@ struct Arguments {
             case "--seed": guard let number = UInt64(value) else { return nil }; seed = number
             case "--input": input = value
             case "--keep": keep = value
+            case "--seeds": seeds = value
             default: return nil
             }
         }
@@ -47,6 +50,18 @@ func contents(of path: String) -> [UInt8] {
     }
 }
 
+/// The files of a folder and those within it, in the order of their names; those that are too large to be changed much are left out.
+func files(in folder: String, ending: String) throws -> [[UInt8]] {
+    try FileManager.default.subpathsOfDirectory(atPath: folder).sorted().filter { $0.hasSuffix(ending) }.map { contents(of: folder + "/" + $0) }
+        .filter { $0.count <= Mutator.greatestSize }
+}
+
+/// No input may take more memory than this: one that asks for more ends the program.
+func limitResources() {
+    var limit = rlimit(rlim_cur: 6 << 30, rlim_max: 6 << 30)
+    setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit)
+}
+
 /// Reads one input; true where it was accepted. Faults of the reader end the program.
 func accepts(_ input: [UInt8], _ format: Format, _ where_: String) -> Bool {
     do {
@@ -56,7 +71,7 @@ func accepts(_ input: [UInt8], _ format: Format, _ where_: String) -> Bool {
 }
 
 guard let arguments = Arguments(Array(CommandLine.arguments.dropFirst())), let format = Format.all.first(where: { $0.name == arguments.format })
-else { fail("usage: KilnFuzz --format \(Format.all.map(\.name).joined(separator: "|")) --runs N --seed S [--input FILE] [--keep FILE]", 2) }
+else { fail("usage: KilnFuzz --format \(Format.all.map(\.name).joined(separator: "|")) --runs N --seed S [--input FILE] [--keep FILE] [--seeds FOLDER]", 2) }
 
 if let path = arguments.input {
     print(accepts(contents(of: path), format, path) ? "accepted" : "rejected")
@@ -66,19 +81,23 @@ if let path = arguments.input {
 let keep = arguments.keep ?? "/tmp/kiln-fuzz-\(getpid()).\(format.name)"
 let descriptor = open(keep, O_CREAT | O_RDWR | O_TRUNC, 0o644)
 guard descriptor >= 0 else { fail("\(keep) can't be written", 2) }
-let seeds = try format.seeds()
+limitResources()
+var seeds = try format.seeds()
 for (number, seed) in seeds.enumerated() where !accepts(seed, format, "seed \(number)") {
     fail("seed \(number) is rejected:\n\(String(decoding: seed, as: UTF8.self))", 1)
 }
-
-var mutator = Mutator(seeds: seeds, dictionary: format.dictionary, seed: arguments.seed)
+seeds += try format.rejected() + (arguments.seeds.map { try files(in: $0, ending: "." + format.name) } ?? [])
+var mutator = Mutator(seeds: seeds, dictionary: format.dictionary, isMessage: format.isMessage, seed: arguments.seed)
 var acceptedCount = 0
 var slowest = Duration.zero
+var total = Duration.zero
 let clock = ContinuousClock()
 for run in 0..<arguments.runs {
     let input = mutator.next()
     _ = input.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
     ftruncate(descriptor, off_t(input.count))
+    // One that never comes back ends the program.
+    alarm(60)
     let start = clock.now
     if accepts(input, format, "input \(run), in \(keep)") {
         acceptedCount += 1
@@ -86,8 +105,9 @@ for run in 0..<arguments.runs {
     }
     let time = clock.now - start
     slowest = max(slowest, time)
+    total += time
     // An input of a few kilobytes has no business taking this long.
     if time > .seconds(5) { fail("input \(run), in \(keep), took \(time)", 1) }
 }
 unlink(keep)
-print("\(arguments.runs) inputs, \(acceptedCount) accepted, \(arguments.runs - acceptedCount) rejected; \(seeds.count) seeds, slowest \(slowest)")
+print("\(arguments.runs) inputs, \(acceptedCount) accepted, \(arguments.runs - acceptedCount) rejected; \(seeds.count) seeds, mean \(total / max(arguments.runs, 1)), slowest \(slowest)")
