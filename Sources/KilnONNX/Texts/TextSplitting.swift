@@ -27,7 +27,7 @@ struct TextSplitting {
         let ends = found.ends.put(into: found.last.broadcasting(to: shape, axes: [0]))
         let isThere = starts.iota(.i64, shape, axis: 1) .< found.counts.unsqueezed(1)
         let lengths = isThere.select(ends - starts, 0)
-        let width = rows.iota(.i64, [rows.width], axis: 0).prefix(greatest(lengths, atLeast: 1)).dims[0]
+        let width = rows.iota(.i64, [rows.width], axis: 0).prefix(greatest(lengths, atLeast: 1)).size(axis: 0)
         return (rows.bytes(from: starts, lengths, width: width).inShape(of: texts), found.counts.inShape(of: texts))
     }
 
