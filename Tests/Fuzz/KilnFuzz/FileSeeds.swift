@@ -11,6 +11,8 @@ enum FileSeeds {
     static let npy = literals.map { NPY.encode($0.value) } + [
         header("{'descr': '>f4', 'fortran_order': True, 'shape': (2, 1, 3), }", count: 24),
         header("{'descr': '|b1', 'fortran_order': True, 'shape': (3,), }", count: 3),
+        header("{'descr': '|S3', 'fortran_order': False, 'shape': (2,), }", count: 6),
+        header("{'descr': '>U2', 'fortran_order': True, 'shape': (2, 1), }", count: 16),
     ]
 
     /// Version 2 of the format, whose length has 32 bits.
@@ -31,7 +33,7 @@ enum FileSeeds {
     }
 
     static let headerWords = [
-        "descr", "fortran_order", "shape", "True", "False", "'<f4'", "'>i8'", "'|b1'", "(", ")", "(1,)", "()", "{", "}", ",", ":", "'", "\"", "0", "1", "2",
+        "descr", "fortran_order", "shape", "True", "False", "'<f4'", "'>i8'", "'|b1'", "'<U3'", "'|S2'", "(", ")", "(1,)", "()", "{", "}", ",", ":", "'", "\"", "0", "1", "2",
         "-1", "4611686018427387904", "9223372036854775807", "99999999999999999999", "L", "\n", " ", "[('x','<f4')]", "\u{93}NUMPY", "é",
     ]
     static let zipWords = ["PK\u{1}\u{2}", "PK\u{3}\u{4}", "PK\u{5}\u{6}", "PK\u{6}\u{6}", "PK\u{6}\u{7}", "a.npy", ".npy", "/", "\u{0}", "\u{0}\u{0}\u{0}\u{0}",
