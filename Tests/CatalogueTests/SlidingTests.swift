@@ -58,7 +58,7 @@ struct SlidingTests {
         #expect(checkKernels(cases, on: .host) == cases.count)
     }
 
-    @Test(arguments: [DType.f32, .f64, .f16, .bf16, .i32, .u16]) func channelsAndViewsOfImages(_ dtype: DType) throws {
+    @Test(arguments: [DType.f64, .f16, .bf16, .i32]) func channelsAndViewsOfImages(_ dtype: DType) throws {
         let cases = try Self.channelsAndViews(dtype)
         #expect(checkKernels(cases, on: .host) == cases.count)
     }

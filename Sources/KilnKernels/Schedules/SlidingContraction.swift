@@ -76,7 +76,7 @@ extension GroupLowering {
     func slidingContraction(_ c: Contraction, _ sliding: SlidingContraction, _ operation: Operation) throws {
         let isLeft = sliding.imagesAreLeft
         var lanes = max(target.vectorBytes / c.accumulator.byteCount, 1)
-        while let n = c.sizes[sliding.columns.output].constant, lanes / 2 >= n { lanes /= 2 }
+        while let n = c.sizes[sliding.columns.output].constant, lanes / 2 >= max(n, 1) { lanes /= 2 }
         var plan = SlidingPlan(contraction: c, sliding: sliding, value: operation.results[0], images: isLeft ? c.left : c.right,
             imagesOperand: operation.operands[isLeft ? 0 : 1], weights: isLeft ? c.right : c.left,
             weightsOperand: operation.operands[isLeft ? 1 : 0], lanes: lanes)
@@ -147,11 +147,11 @@ extension SlidingPlan {
 
     /// The tile that takes the least time for all of the result.
     mutating func chooseTile(registers: Int) {
-        let vectors = columnCount.constant.map { ($0 + lanes - 1) / lanes }
-        let rows = rowCount.constant
+        let vectors = columnCount.constant.map { max(($0 + lanes - 1) / lanes, 1) }
+        let rows = rowCount.constant.map { max($0, 1) }
         var best: (cost: Double, rows: Int, vectors: Int)?
         for v in 1...min(vectors ?? 2, 8) {
-            for r in 1...min(rows ?? 4, 8) where r * v <= registers - 6 {
+            for r in 1...min(rows ?? 4, 16) where r * v <= registers - 6 {
                 (tileRows, tileVectors) = (r, v)
                 let tiles = Double(((rows ?? 32) + r - 1) / r * (((vectors ?? 8) + v - 1) / v))
                 let cost = tiles * tileCost(registers)
@@ -167,8 +167,8 @@ extension SlidingPlan {
         let products = Double(taps * tileRows * tileVectors)
         // Each vector of images lies on two lines of the cache, mostly.
         let linesRead = isWrittenOut ? lines(tileRows) : tileRows * rowTaps
-        let weightsStay = isWrittenOut && taps + tileRows * tileVectors + tileVectors <= registers
-        let loads = 1.9 * Double(linesRead * columns.tapCount * tileVectors) + (weightsStay ? 0 : Double(isWrittenOut ? taps * tileRows : taps))
+        let weightsStay = rowTaps + tileRows * tileVectors + tileVectors <= registers
+        let loads = 1.9 * Double(linesRead * columns.tapCount * tileVectors) + Double(isWrittenOut && !weightsStay ? taps * tileRows : taps)
         // A multiply-add takes four cycles, two begin in each.
         return max(products, loads, Double(taps * 8)) + Double(tileRows * tileVectors) * 2 + 8
     }
@@ -179,12 +179,12 @@ extension SlidingPlan {
         let most = max(channels == 1 ? bytes : bytesOfAll / max(channels, 1), 4096)
         func fits() -> Bool { planeSize * accumulator.byteCount <= most }
         func even(_ count: Int?, _ tile: Int, _ most: Int) -> Int {
-            guard let count else { return most }
+            guard let count = count.map({ max($0, 1) }) else { return most }
             let blocks = (count + most - 1) / most
             return ((count + blocks - 1) / blocks).roundedUp(to: tile)
         }
         blockRows = tileRows
-        blockColumns = even(columnCount.constant, tileColumns, 256.roundedUp(to: tileColumns))
+        blockColumns = even(columnCount.constant, tileColumns, (columnCount.constant == nil ? 128 : 256).roundedUp(to: tileColumns))
         while !fits(), blockColumns > tileColumns { blockColumns -= tileColumns }
         let limit = even(rowCount.constant, tileRows, 64.roundedUp(to: tileRows))
         while blockRows < limit {

@@ -64,15 +64,16 @@ extension GroupLowering {
             }
         }
         if plan.isWrittenOut {
-            // Each line that is read serves all lines of results that see it.
-            for line in 0..<plan.lines(plan.tileRows) {
-                let targets = (0..<plan.tileRows).compactMap { row -> (row: Int, tap: Dim)? in
+            // Each line that is read serves all lines of results that see it; the weights of a column of taps stay in registers meanwhile.
+            let lines = (0..<plan.lines(plan.tileRows)).map { line in
+                (line, (0..<plan.tileRows).compactMap { row -> (row: Int, tap: Dim)? in
                     let distance = line - row * plan.rowStride
                     guard distance >= 0, distance % plan.rowDilation == 0, distance / plan.rowDilation < plan.rowTaps else { return nil }
                     return (row, .constant(distance / plan.rowDilation))
-                }
-                if targets.isEmpty { continue }
-                for column in 0..<columns.tapCount { try add(line: .constant(line), column: .constant(column), targets) }
+                })
+            }
+            for column in 0..<columns.tapCount {
+                for (line, targets) in lines where !targets.isEmpty { try add(line: .constant(line), column: .constant(column), targets) }
             }
             return
         }
