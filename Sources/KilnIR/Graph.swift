@@ -76,7 +76,7 @@ public struct Graph: Sendable {
         }
         let inferred = try op.infer(context)
         if let impossible = inferred.first(where: { !$0.isPossible }) {
-            throw context.error("would give \(impossible), which no memory holds", fix: "give sizes that are not negative, and smaller ones")
+            throw context.error("would give \(impossible), which is more than can be held", fix: "give sizes that are not negative, smaller or simpler")
         }
         let results = inferred.map { makeValue($0) }
         operations.append(Operation(op: op, operands: operands, results: results, attributes: attributes, regions: regions, location: location))

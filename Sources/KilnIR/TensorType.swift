@@ -31,12 +31,18 @@ public struct TensorType: Hashable, Sendable {
         return sizes
     }
 
-    /// Whether some memory could hold such a value: no size is negative, and the constant ones make no more than 2^48 elements.
+    /// Whether some memory could hold such a value: no size is negative, and the constant ones make no more than 2^48 elements. The
+    /// number of elements must also be one that can be said: a product of sums of symbols has no more than 2^12 terms.
     public var isPossible: Bool {
-        var count = 1
-        for size in shape.lazy.compactMap(\.constant) {
-            let (product, overflow) = count.multipliedReportingOverflow(by: max(size, 1))
-            guard size >= 0, !overflow, product <= 1 << 48 else { return false }
+        var count = 1, terms = 1
+        for size in shape {
+            guard let constant = size.constant else {
+                terms *= size.terms.count
+                guard terms <= 1 << 12 else { return false }
+                continue
+            }
+            let (product, overflow) = count.multipliedReportingOverflow(by: max(constant, 1))
+            guard constant >= 0, !overflow, product <= 1 << 48 else { return false }
             count = product
         }
         return true

@@ -51,6 +51,9 @@ public final class KnownElements {
     /// How far values may be looked for through those that they are made of, as each takes its part of the stack.
     private static let depthLimit = 400
     private var depth = 0
+    /// What all questions together may cost: long lists that each op looks through again must not add up.
+    private var stepsLeft = 20_000_000
+    private var numbersLeft = 1 << 26
 
     public init(_ builder: GraphBuilder) { self.builder = builder }
 
@@ -92,13 +95,14 @@ public final class KnownElements {
 
     /// The element at a position, which may be an expression over symbols.
     private func element(_ value: ValueID, _ position: [Dim]) -> KnownElement? {
-        let key = Key(value: value, position: position)
-        if let answer = known[key] { return answer }
         steps += 1
-        guard steps < Self.stepLimit, depth < Self.depthLimit else {
+        stepsLeft -= 1
+        guard steps < Self.stepLimit, depth < Self.depthLimit, stepsLeft > 0 else {
             steps = Self.stepLimit
             return nil
         }
+        let key = Key(value: value, position: position)
+        if let answer = known[key] { return answer }
         depth += 1
         defer { depth -= 1 }
         guard let (form, operation) = form(of: value) else { return nil }
@@ -366,6 +370,8 @@ extension KnownElements {
             guard cost < Self.interpretedLimit else { return nil }
             open += operation.operands
         }
+        numbersLeft -= cost
+        guard numbersLeft > 0 else { return nil }
         var graph = builder.graph
         graph.inputs = []
         graph.operations = graph.operations.filter { $0.results.contains { needed.contains($0) } }
