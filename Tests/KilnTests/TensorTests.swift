@@ -35,7 +35,7 @@ import Testing
         #expect(try (x + Tensor([10.0, 20])).array() == [11, 22, 13, 24])
         #expect(try x.matmul(x).array() == [7, 10, 15, 22])
         #expect(try x.t().array() == [1, 3, 2, 4])
-        #expect(try x.reshape(4).shape == [4])
+        #expect(x.reshape(4).shape == [4])
         #expect(try (x .> 2).array(as: Bool.self) == [false, false, true, true])
     }
 

@@ -36,7 +36,7 @@ extension Mutator {
     private static let edges: [Int64] = [
         0, 0, 1, 1, 2, 3, 4, 5, 7, 8, 16, 64, -1, -1, -2, -3, 1 << 16, 1 << 20, 1 << 24, 1 << 31, 1 << 32, 1 << 40, 1 << 47, 1 << 62, .max, .max - 1, .min, .min + 1,
     ]
-    private static let floats: [Float] = [0, -0.0, 1, -1, 0.5, 1e-45, 1e9, 1e19, 3e38, .infinity, -.infinity, .nan]
+    private static let floats: [Float] = [0, -0.0, 1, -1, 0.5, .leastNonzeroMagnitude, 1e9, 1e19, 3e38, .infinity, -.infinity, .nan]
 
     private mutating func changed(_ value: WireField.Value, _ donor: WireField.Value) -> WireField.Value {
         switch value {
@@ -58,9 +58,8 @@ extension Mutator {
                 // One number among those of 8 bytes each.
                 let start = random.below(bytes.count / 8) * 8
                 bytes.replaceSubrange(start..<start + 8, with: Self.bytes(UInt64(bitPattern: Self.edges[random.below(Self.edges.count)])))
-            case 1, 2 where bytes.count >= 4:
-                let start = random.below(max(bytes.count / 4, 1)) * 4
-                guard start + 4 <= bytes.count else { fallthrough }
+            case 1 where bytes.count >= 4, 2 where bytes.count >= 4:
+                let start = random.below(bytes.count / 4) * 4
                 bytes.replaceSubrange(start..<start + 4, with: Self.bytes(Self.floats[random.below(Self.floats.count)].bitPattern))
             default: mutateBytes(&bytes)
             }

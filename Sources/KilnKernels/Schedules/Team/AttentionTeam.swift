@@ -288,7 +288,7 @@ struct TeamAttention {
             let sum = overQuad(.add, writer.load(registers.sums, .constant(number), .f32))
             let greatest = writer.load(registers.greatest, .constant(number), .f32)
             let row = writer.bind(first + warp * 16 + quad + .constant(number * 8))
-            try writer.branch([.isNonNegative(plan.rows - 1 - row)]) {
+            writer.branch([.isNonNegative(plan.rows - 1 - row)]) {
                 let frame = lowering.attentionFrame(plan, features: plan.valueSize)
                 lowering.setOuter(frame, outer)
                 elements.setVariable(frame.row, to: row)
@@ -297,16 +297,16 @@ struct TeamAttention {
                 }
                 for tile in 0..<valueSize / 8 {
                     let feature = inQuad * 2 + .constant(tile * 8)
-                    func pair(_ count: Dim) throws {
-                        try writer.lanes(2, count: count) { part in
+                    func pair(_ count: Dim) {
+                        writer.lanes(2, count: count) { part in
                             elements.setVariable(frame.feature, to: feature + part)
                             let product = writer.load(registers.products, .constant(tile * 4 + number * 2) + part, .f32)
                             lowering.storeResult(plan, 0, lowering.quotient(product, sum, plan), frame.queryIndices)
                         }
                     }
-                    if tile * 8 + 8 <= features { try pair(2) } else {
-                        try writer.branch([.isNonNegative(.constant(features - 1) - feature)]) {
-                            try pair(writer.bind(Dim.minimum(.constant(features) - feature, 2)))
+                    if tile * 8 + 8 <= features { pair(2) } else {
+                        writer.branch([.isNonNegative(.constant(features - 1) - feature)]) {
+                            pair(writer.bind(Dim.minimum(.constant(features) - feature, 2)))
                         }
                     }
                 }

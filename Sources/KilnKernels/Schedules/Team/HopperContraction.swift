@@ -73,8 +73,8 @@ extension GroupLowering {
             let exchanges = tile.consumers == 2
             try writer.branch([.isNonNegative(thread.number - .constant(multipliers))], then: {
                 if exchanges { writer.append(.team(.registers(40, increases: false))) }
-                try writer.branch([.isZero(thread.number - .constant(multipliers))]) {
-                    try forEachTile { place in copyTiles(plan, ring, place) }
+                writer.branch([.isZero(thread.number - .constant(multipliers))]) {
+                    forEachTile { place in copyTiles(plan, ring, place) }
                 }
             }, otherwise: {
                 if exchanges { writer.append(.team(.registers(232, increases: true))) }

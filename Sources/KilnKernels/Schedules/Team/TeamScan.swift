@@ -172,7 +172,7 @@ extension GroupLowering {
             before = join(scan, carried, before)
             let results = scan.isExclusive ? [before] + sums.dropLast().map { join(scan, before, $0) } : sums.map { join(scan, before, $0) }
             for (place, result) in results.enumerated() { writer.store(result, values, .constant(place)) }
-            try writer.branch(isThere) {
+            writer.branch(isThere) {
                 threadLanes(span.width) { lane in
                     setStep(scan, start + lane)
                     storeOutput(0, scan.code.result(ReductionCode.State(value: writer.load(values, lane, dtype)), writer), scan.variables)
