@@ -118,8 +118,14 @@ extension GroupLowering {
     private func isSplit(_ plan: ContractionPlan) -> Bool {
         guard let tiles = (plan.size(plan.outer) * plan.rowPanels.dividedUp(by: 8) * plan.columnPanels.dividedUp(by: 4)).constant,
             let results = (plan.size(plan.outer) * plan.rowCount * plan.columnCount).constant else { return false }
-        guard tiles < 8, results <= 1 << 18, !plan.k.isEmpty else { return false }
-        return (plan.depth.constant ?? .max) >= 2048
+        guard tiles < 8, results <= 1 << 18, !plan.k.isEmpty, (plan.depth.constant ?? .max) >= 2048 else { return false }
+        return !hasFairTiles(plan) || hasShortRuns(plan)
+    }
+
+    /// Whether there are tiles enough to share among threads, with panels of all the depth that fit into caches.
+    func hasFairTiles(_ plan: ContractionPlan) -> Bool {
+        guard let tiles = (plan.size(plan.outer) * plan.rowPanels * plan.columnPanels).constant, let depth = plan.depth.constant else { return false }
+        return tiles >= 64 && depth <= 4096
     }
 
     /// Matrix-vector products, row-wise dot products and the like: a reduction of products.

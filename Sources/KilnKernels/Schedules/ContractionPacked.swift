@@ -25,7 +25,28 @@ extension GroupLowering {
     }
 
     private func columnsPacked(_ plan: ContractionPlan, _ rows: Memory, _ range: DepthRange) throws {
-        if isExpanding(plan) { try columnsInBlocks(plan, rows, range) } else { try tiles(plan, rows, try columnsOnce(plan, range)) }
+        if isExpanding(plan), !isPackedOnce(plan) { try columnsInBlocks(plan, rows, range) } else {
+            try tiles(plan, rows, try columnsOnce(plan, range))
+        }
+    }
+
+    /// Whether columns whose packing writes elements many times over are packed before all tiles nonetheless: where they are few, so that
+    /// each thread would have but a panel or two of its own.
+    private func isPackedOnce(_ plan: ContractionPlan) -> Bool {
+        guard let panels = (plan.size(plan.outer) * plan.columnPanels).constant, let depth = plan.depth.constant else { return false }
+        return panels < 16 && panels * plan.tileColumns * depth <= 1 << 20 && hasFairTiles(plan)
+    }
+
+    /// Panels of rows and of columns in one block of work: fewer where blocks would be few.
+    private func blockSize(_ plan: ContractionPlan) -> (rows: Int, columns: Int) {
+        var size = (rows: Self.blockRowPanels, columns: Self.blockColumnPanels)
+        func blocks() -> Int? {
+            (plan.size(plan.outer) * plan.rowPanels.dividedUp(by: .constant(size.rows)) * plan.columnPanels.dividedUp(by: .constant(size.columns))).constant
+        }
+        while let count = blocks(), count < 16, size.rows * size.columns > 4 {
+            if size.rows > size.columns { size.rows /= 2 } else { size.columns /= 2 }
+        }
+        return size
     }
 
     /// Whether packing the columns writes more elements than there are.
@@ -59,15 +80,16 @@ extension GroupLowering {
     /// A grid of blocks of tiles, over packed rows and columns.
     private func tiles(_ plan: ContractionPlan, _ rows: Memory, _ columns: Memory) throws {
         let panel = plan.depth * .constant(plan.tileColumns)
-        let rowBlocks = plan.rowPanels.dividedUp(by: .constant(Self.blockRowPanels))
-        let columnBlocks = plan.columnPanels.dividedUp(by: .constant(Self.blockColumnPanels))
+        let block = blockSize(plan)
+        let rowBlocks = plan.rowPanels.dividedUp(by: .constant(block.rows))
+        let columnBlocks = plan.columnPanels.dividedUp(by: .constant(block.columns))
         let frame = epilogueFrame(plan)
         try phase(units: plan.size(plan.outer) * columnBlocks * rowBlocks, work: plan.work) { unit in
             let place = unflatten(unit, [plan.size(plan.outer), columnBlocks, rowBlocks])
             let bases = outerBases(plan, frame, place[0])
             let tile = writer.local(plan.accumulator, .constant(plan.tileRows * plan.tileColumns))
-            try blockLoop(place[1], Self.blockColumnPanels, plan.columnPanels) { column in
-                try blockLoop(place[2], Self.blockRowPanels, plan.rowPanels) { row in
+            try blockLoop(place[1], block.columns, plan.columnPanels) { column in
+                try blockLoop(place[2], block.rows, plan.rowPanels) { row in
                     let rowBase = writer.bind((bases.rows * plan.rowPanels + row) * plan.depth * .constant(plan.tileRows))
                     let columnBase = writer.bind((bases.columns * plan.columnPanels + column) * panel)
                     self.tile(plan, rows: (rows, rowBase), columns: (columns, columnBase), depth: plan.depth, into: tile)
