@@ -51,7 +51,7 @@ struct BenchCommand: ParsableCommand {
 
     /// The seconds of each call, in order of size.
     private func times(_ function: CompiledGraph, _ types: [(dtype: DType, shape: [Int])]) throws -> [Double] {
-        var generator = SplitMix64(state: 1)
+        var generator = SplitMix(seed: 1)
         let inputs = try types.map { type in
             var count = 1
             for size in type.shape { count = count.multipliedReportingOverflow(by: size).overflow ? .max : count * size }
@@ -94,19 +94,6 @@ struct BenchCommand: ParsableCommand {
 
 /// A number with four digits after the point.
 private func brief(_ value: Double) -> Double { (value * 1e4).rounded() / 1e4 }
-
-/// Random bits. (G. L. Steele et al., "Fast splittable pseudorandom number generators", 2014.)
-private struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
 
 extension Duration {
     var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }

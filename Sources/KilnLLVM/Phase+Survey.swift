@@ -5,15 +5,7 @@ import KilnKernels
 
 extension Phase {
     /// The buffers that the phase reads or writes.
-    var buffersUsed: Set<Int> {
-        var used: Set<Int> = []
-        body.forEach { statement in
-            statement.visit {
-                if case .buffer(let number) = $0 { used.insert(number) }
-            }
-        }
-        return used
-    }
+    var buffersUsed: Set<Int> { Set(bufferOrder) }
 
     var usesWorkspace: Bool {
         body.contains { $0.contains { if case .local(let local) = $0, case .workspace = local.storage { true } else { false } } }

@@ -38,6 +38,15 @@ struct WindowTests {
         #expect(count == cases.count * Self.sizes.count)
     }
 
+    /// Images that are so small that their columns are packed once and then shared out with the rows, in blocks of few tiles.
+    @Test(arguments: [DType.f32, .bf16, .i32]) func smallImages(_ dtype: DType) throws {
+        let cases = try [
+            Self.convolution(dtype, [1, 5, 14, 14], [130, 5, 3, 3], low: [1, 1], high: [1, 1]),
+            Self.convolution(dtype, [1, 5, 13, 15], [130, 5, 3, 3], strides: [1, 1], .permuted),
+        ]
+        #expect(checkKernels(cases, on: .host) == cases.count)
+    }
+
     // MARK: Programs
 
     /// What detectors are made of, from images of any size.

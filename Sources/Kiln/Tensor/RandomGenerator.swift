@@ -77,14 +77,14 @@ extension Tensor {
     }
 }
 
-/// A small generator for shuffles on the host (S. Vigna's SplitMix64).
-struct SplitMix: RandomNumberGenerator {
+/// A small generator for the host (S. Vigna's SplitMix64).
+package struct SplitMix: RandomNumberGenerator {
     private var state: UInt64
 
-    init(seed: UInt64) { state = seed }
+    package init(seed: UInt64) { state = seed }
     init(seed: [UInt32]) { state = UInt64(seed[0]) << 32 | UInt64(seed[1]) }
 
-    mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var z = state
         z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9

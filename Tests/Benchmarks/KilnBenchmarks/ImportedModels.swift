@@ -13,7 +13,7 @@ struct ImportedWorkload: Workload {
 
     func makeInputs() throws -> [DeviceBuffer] {
         let graph = try Graph(onnx: path)
-        var generator = SplitMix(state: 1)
+        var generator = SplitMix(seed: 1)
         return try zip(graph.inputs, graph.inputTypes).map { port, type in
             guard let shape = type.constantShape else { throw CompileError(port.name, "has open sizes: \(type)", fix: "export the model with fixed sizes") }
             let values = (0..<shape.reduce(1, *)).map { _ -> Scalar in

@@ -41,7 +41,7 @@ struct GraphWorkload: Workload {
 
     /// Normally distributed elements.
     private static func random(_ type: TensorType, seed: Int) throws -> DeviceBuffer {
-        var generator = SplitMix(state: UInt64(seed) &+ 1)
+        var generator = SplitMix(seed: UInt64(seed) &+ 1)
         let count = type.constantShape!.reduce(1, *)
         let buffer = try DeviceBuffer(byteCount: count * type.dtype.byteCount)
         for position in 0..<count {
@@ -55,18 +55,7 @@ struct GraphWorkload: Workload {
     }
 }
 
-/// Vigna's SplitMix64.
-struct SplitMix {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
+extension SplitMix {
     /// In (0, 1).
     mutating func unit() -> Double { (Double(next() >> 11) + 0.5) / 9_007_199_254_740_992 }
 
