@@ -11,15 +11,18 @@ public struct ShapeError: Error, CustomStringConvertible, Sendable {
     public var fix: String
     /// Two sizes that should be equal and, as far as their symbols say, may be; nil where the mistake is another.
     public var unequal: (Dim, Dim)?
+    /// Whether a value would take more memory than can be held, which is all that is wrong.
+    public var isTooLarge: Bool
 
     public init(op: String, _ problem: String, operands: [TensorType] = [], at location: SourceLocation = .unknown, fix: String,
-                unequal: (Dim, Dim)? = nil) {
+                unequal: (Dim, Dim)? = nil, isTooLarge: Bool = false) {
         self.op = op
         self.problem = problem
         self.operands = operands
         self.location = location
         self.fix = fix
         self.unequal = unequal
+        self.isTooLarge = isTooLarge
     }
 
     public var description: String {

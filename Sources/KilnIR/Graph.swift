@@ -76,7 +76,8 @@ public struct Graph: Sendable {
         }
         let inferred = try op.infer(context)
         if let impossible = inferred.first(where: { !$0.isPossible }) {
-            throw context.error("would give \(impossible), which is more than can be held", fix: "give sizes that are not negative, smaller or simpler")
+            throw context.error("would give \(impossible), which is more than can be held", fix: "give sizes that are not negative, smaller or simpler",
+                                isTooLarge: true)
         }
         let results = inferred.map { makeValue($0) }
         operations.append(Operation(op: op, operands: operands, results: results, attributes: attributes, regions: regions, location: location))

@@ -45,6 +45,12 @@ public final class GraphBuilder {
                at: location)[0]
     }
 
+    /// The first mistake, which is forgotten: for one who takes back what was built since.
+    public func takeError() -> (any Error)? {
+        defer { error = nil }
+        return error
+    }
+
     /// A name for a size that an op measures, which no size of the graph has: the hint, or the hint and a number.
     public func freshSymbol(_ hint: String) -> String {
         let taken = takenSymbols.union(graph.symbols).union(graph.measurements.map(\.symbol))

@@ -18,8 +18,8 @@ public struct OpContext: Sendable {
     }
 
     /// A user's error about this application of the op.
-    public func error(_ problem: String, fix: String, unequal: (Dim, Dim)? = nil) -> ShapeError {
-        ShapeError(op: op.name, problem, operands: operands, at: location, fix: fix, unequal: unequal)
+    public func error(_ problem: String, fix: String, unequal: (Dim, Dim)? = nil, isTooLarge: Bool = false) -> ShapeError {
+        ShapeError(op: op.name, problem, operands: operands, at: location, fix: fix, unequal: unequal, isTooLarge: isTooLarge)
     }
 }
 

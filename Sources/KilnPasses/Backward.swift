@@ -26,7 +26,7 @@ extension Differentiate {
             guard wanted.contains(true) else { continue }
             builder.location = operation.location
             let gradients = try pullback(operation, in: builder, cotangents: operation.results.map { cotangents[$0] }, wanted: wanted)
-            if let error = builder.error { throw InternalError("differentiate", "the gradient of \(operation.op.name) is ill-typed", context: "\(error)") }
+            if let error = builder.error { throw mistake(error, in: operation) }
             for (number, gradient) in gradients.enumerated() where wanted[number] {
                 guard var gradient else { continue }
                 let expected = builder.graph.types[operation.operands[number]]
@@ -41,6 +41,15 @@ extension Differentiate {
             }
         }
         return targets.map { cotangents[$0.id] }
+    }
+
+    /// What is wrong where a pullback builds what the ops don't take: it is the user's mistake if only sizes are too large for it.
+    private static func mistake(_ error: any Error, in operation: Operation) -> any Error {
+        guard var shape = error as? ShapeError, shape.isTooLarge else {
+            return InternalError("differentiate", "the gradient of \(operation.op.name) is ill-typed", context: "\(error)")
+        }
+        shape.problem = "in the gradient of \(operation.op.name), \(shape.problem)"
+        return shape
     }
 
     /// The gradients of the wanted operands of one operation.

@@ -135,6 +135,15 @@ struct ControlGradientTests {
             """)
     }
 
+    @Test func aGradientTooLargeToHoldIsTheUsersMistake() throws {
+        let side: Dim = 2_147_483_648, builder = GraphBuilder("g")
+        // That m is the side only a call can know; then y is too large, as its gradient would be.
+        let x = builder.input("x", TensorType(.f32, ["n", side])), y = builder.input("y", TensorType(.f32, ["m", side]))
+        let graph = try builder.finish([("z", x.contracting(y, reduce: ([1], [0])))])
+        let error = #expect(throws: ShapeError.self) { try Differentiate.apply(to: graph) }
+        #expect(error?.description.contains("in the gradient of contract") == true)
+    }
+
     @Test func opsOffTheWayNeedNoGradient() throws {
         let opaque = OpDefinition("mystery", infer: { $0.operands }, form: { _ in .opaque("mystery") }, samples: { _ in [] })
         let builder = GraphBuilder("g")

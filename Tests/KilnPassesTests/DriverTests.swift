@@ -24,6 +24,27 @@ struct DriverTests {
         #expect(try RewriteDriver([wrong]).apply(to: graph).isEquivalent(to: graph))
     }
 
+    @Test func aRuleThatNeedsTooMuchIsNotTaken() throws {
+        let large = Rule("neg by a large table", roots: [Elementwise.neg], examples: { [] }) { site in
+            let x = site.operands[0]
+            return [-x.expand([2_147_483_648, 2_147_483_648, "n"]).sum(0, 1)]
+        }
+        let builder = GraphBuilder("g")
+        let graph = try builder.finish([("y", -(-builder.input("x", Self.vector)))])
+        #expect(try RewriteDriver([large]).apply(to: graph).isEquivalent(to: graph))
+    }
+
+    @Test func aRuleThatIsWrongIsNamed() throws {
+        let wrong = Rule("neg of a sum", roots: [Elementwise.neg], examples: { [] }) { site in
+            _ = site.operands[0].sum(7)
+            return nil
+        }
+        let builder = GraphBuilder("g")
+        let graph = try builder.finish([("y", -builder.input("x", Self.vector))])
+        let error = #expect(throws: InternalError.self) { try RewriteDriver([wrong]).apply(to: graph) }
+        #expect(error?.description.contains("neg of a sum") == true)
+    }
+
     @Test func longChainsCollapse() throws {
         let builder = GraphBuilder("g")
         var x = builder.input("x", Self.vector)

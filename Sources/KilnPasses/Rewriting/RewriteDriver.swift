@@ -94,7 +94,8 @@ final class Rewriter {
         let site = RewriteSite(operation: operation, rewriter: self)
         builder.location = operation.location
         for rule in candidates {
-            guard let values = try rule.rewrite(site), hasSameTypes(values, operation) else {
+            let values = try rule.rewrite(site)
+            guard try fits(rule), let values, hasSameTypes(values, operation) else {
                 builder.graph.operations.removeSubrange((position + 1)...)
                 continue
             }
@@ -111,6 +112,15 @@ final class Rewriter {
         }
     }
 
+    /// Whether what a rule built can be held: not every value between needs to be, though the op's own can. Other mistakes are the rule's.
+    private func fits(_ rule: Rule) throws -> Bool {
+        guard let error = builder.takeError() else { return true }
+        guard let shape = error as? ShapeError, shape.isTooLarge else {
+            throw InternalError("rule \(rule.name)", "builds what the ops don't take", context: "\(error)")
+        }
+        return false
+    }
+
     private func hasSameTypes(_ values: [Value], _ operation: Operation) -> Bool {
         values.count == operation.results.count
             && zip(values, operation.results).allSatisfy { builder.graph.types[$0.id] == builder.graph.types[$1] }
@@ -118,7 +128,6 @@ final class Rewriter {
 
     /// Takes back what the rule has built, and emits it as if it had been in the graph from the start.
     private func replace(_ operation: Operation, at position: Int, with values: [Value], by rule: Rule, depth: Int) throws {
-        if let error = builder.error { throw InternalError("rule \(rule.name)", "builds what the ops don't take", context: "\(error)") }
         guard depth < Self.greatestDepth else { throw InternalError("rule \(rule.name)", "never comes to an end on \(operation.op.name)") }
         rewritings += 1
         let built = Array(builder.graph.operations[(position + 1)...])
