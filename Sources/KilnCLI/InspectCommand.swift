@@ -22,7 +22,7 @@ struct InspectCommand: ParsableCommand {
         if stage.stage == .graph { return print(graph.description(literalsAtMost: stage.longest), terminator: "") }
         let groups = try Pipeline.fuse(Pipeline.simplify(graph, options), options)
         if stage.stage == .groups, stage.kernel == nil { return print(groups.description(literalsAtMost: stage.longest), terminator: "") }
-        let program = try Pipeline.lower(groups, checks: Pipeline.checks(of: graph), options)
+        let program = try Pipeline.lower(groups, checks: SizeChecks(of: graph, in: groups), options)
         let kernel = try stage.kernel.map { try number(of: $0, in: program) }
         switch stage.stage {
         case .graph: break

@@ -28,7 +28,7 @@ public enum Pipeline {
         clock.lap("passes")
         let groups = try fuse(simplified, options)
         clock.lap("fuse")
-        let checks = checks(of: graph)
+        let checks = try SizeChecks(of: graph, in: groups)
         let targets = [options.target] + options.devices
         let programs = try targets.map { try lower(groups, checks: checks, for: $0, options) }
         clock.lap("lower")
@@ -37,9 +37,9 @@ public enum Pipeline {
         return Artifact(groups: groups, programs: programs, code: code, timings: clock.laps)
     }
 
-    /// Rewrites the graph without changing what it computes.
+    /// Rewrites the graph without changing what it computes. Operations with regions are numbered, for `SizeChecks`.
     public static func simplify(_ graph: Graph, _ options: Options) throws -> Graph {
-        try run(passes, on: graph, options)
+        try run(passes, on: graph.numberingRegions(), options)
     }
 
     /// Groups operations into kernels.
@@ -48,7 +48,7 @@ public enum Pipeline {
     }
 
     /// Schedules the groups' kernels as loops, and plans memory, for the options' target or another.
-    public static func lower(_ groups: Graph, checks: [SizeCheck], for target: Target? = nil, _ options: Options) throws -> Program {
+    public static func lower(_ groups: Graph, checks: SizeChecks, for target: Target? = nil, _ options: Options) throws -> Program {
         let target = target ?? options.target
         let program = try ProgramWriter.lower(groups, checks: checks, target: target)
         if options.verifies { try program.verify() }
@@ -64,17 +64,6 @@ public enum Pipeline {
     /// Translates the loops for several targets to one code, of which a call takes what its device runs.
     public static func generate(_ programs: [(program: Program, target: Target)], _ options: Options) throws -> ObjectCode {
         try LLVMBackend.compile(programs, options: .init(threads: options.threads, verifies: options.verifies, ptxas: options.ptxas))
-    }
-
-    /// What the ops took for granted of sizes that only a call knows.
-    public static func checks(of graph: Graph) -> [SizeCheck] {
-        var found: [SizeCheck] = []
-        for operation in graph.operations {
-            found += operation.op.checks(graph.context(of: operation))
-            for region in operation.regions { found += checks(of: region) }
-        }
-        var seen: Set<SizeCheck> = []
-        return found.filter { seen.insert($0).inserted }
     }
 
     private static func run(_ names: [String], on graph: Graph, _ options: Options) throws -> Graph {

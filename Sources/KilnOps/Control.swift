@@ -8,7 +8,7 @@ extension Structural {
 
     /// Operand 0, a bool of rank 0, chooses between region 0 and region 1, which take the other operands.
     public static let `if` = OpDefinition(
-        "if", operandCount: nil,
+        "if", operandCount: nil, attributes: ["number"],
         rule: { rule in
             try rule.demand(rule.operands.first == TensorType(.bool, []), "the condition is no bool of rank 0", fix: "pass a comparison reduced to one bool")
             try rule.demand(rule.context.regions.count == 2, "needs two regions, has \(rule.context.regions.count)", fix: "give one for true and one for false")
@@ -28,7 +28,7 @@ extension Structural {
 
     /// While region 0 gives true, the first `carried` operands become what region 1 gives; both regions take all operands.
     public static let `while` = OpDefinition(
-        "while", operandCount: nil, attributes: ["carried"],
+        "while", operandCount: nil, attributes: ["carried", "number"],
         rule: { rule in
             guard case .int(let carried)? = rule.attributes["carried"], carried >= 0, carried <= rule.operands.count else {
                 throw rule.error("needs the attribute `carried`, from 0 to the \(rule.operands.count) operands", fix: "say how many operands change")

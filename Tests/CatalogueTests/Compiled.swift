@@ -40,7 +40,7 @@ struct Compiled {
             var options = options
             options.target = target
             let groups = try Pipeline.fuse(Pipeline.simplify(graph, options), options)
-            let program = try Pipeline.lower(groups, checks: Pipeline.checks(of: graph), options)
+            let program = try Pipeline.lower(groups, checks: SizeChecks(of: graph, in: groups), options)
             if found.contains(where: { $0.program == program }) { continue }
             found.append(Compiled(groups: groups, program: program, executable: try load(Pipeline.generate(program, options)), gpu: target.gpu))
         }

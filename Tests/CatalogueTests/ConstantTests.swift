@@ -104,7 +104,7 @@ import Testing
         let start = clock.now
         let groups = try Pipeline.fuse(Pipeline.simplify(graph, Compiled.options), Compiled.options)
         let passed = clock.now
-        let program = try Pipeline.lower(groups, checks: Pipeline.checks(of: graph), Compiled.options)
+        let program = try Pipeline.lower(groups, checks: SizeChecks(of: graph, in: groups), Compiled.options)
         print("100 constants of 4 MB: passes \(passed - start), lowering \(clock.now - passed)")
         #expect(program.kernels.count == count)
         var resident = [UInt8](repeating: 0, count: bytes * count / 4096 + 1)

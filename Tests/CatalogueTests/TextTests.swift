@@ -16,7 +16,7 @@ struct TextTests {
                     try check(graph, item.label)
                     let groups = try Pipeline.fuse(Pipeline.simplify(graph, Compiled.options), Compiled.options)
                     try check(groups, item.label)
-                    let program = try Pipeline.lower(groups, checks: Pipeline.checks(of: graph), Compiled.options)
+                    let program = try Pipeline.lower(groups, checks: SizeChecks(of: graph, in: groups), Compiled.options)
                     let read = try Program.parse(program.description)
                     if read != program { Issue.record("\(item.label): \(program)\nwas read as\n\(read)") }
                     #expect(read.description == program.description, "\(item.label)")

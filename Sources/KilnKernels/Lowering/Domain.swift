@@ -25,14 +25,15 @@ extension GroupLowering {
     /// Merges neighbouring axes where all index expressions allow it. `expressions` are those over the axes' variables;
     /// afterwards the old variables are defined in terms of the new ones.
     func merged(_ axes: [DomainAxis], expressions: [Dim]) -> [DomainAxis] {
-        var expressions = expressions
+        // All of these at once, as there may be hundreds.
+        let single = axes.filter { $0.size == 1 }
+        for axis in single { define(axis.variable, 0) }
+        let zeros = Set(single.compactMap(\.variable.indices.first))
+        var expressions = expressions.map { expression in
+            expression.substituting(ranges: elements.ranges) { if case .index(let id) = $0, zeros.contains(id) { 0 } else { nil } }
+        }
         var result: [DomainAxis] = []
-        for axis in axes.reversed() {
-            if axis.size == 1 {
-                define(axis.variable, 0)
-                expressions = expressions.map { replace($0, axis.variable, by: 0) }
-                continue
-            }
+        for axis in axes.reversed() where axis.size != 1 {
             guard let inner = result.last else {
                 result.append(axis)
                 continue

@@ -224,11 +224,9 @@ final class ElementLowering {
     private func writtenOut(_ kind: ReductionKind, _ axes: [Int], _ operand: ValueID, _ indices: [Dim], _ conditions: [IndexCondition],
                             _ dtype: DType) throws -> ValueNumber {
         let type = graph.type(of: operand)
-        let sizes = try axes.map { try constantSize(type.shape[$0]) }
         let combine = ReductionCode(kind, operand: type.dtype, result: dtype)
         var state: ReductionCode.State?
-        for step in 0..<sizes.reduce(1, *) {
-            let place = unflatten(step, sizes)
+        for (step, place) in try places(axes.map { type.shape[$0] }).enumerated() {
             var full: [Dim] = []
             var kept = indices.makeIterator()
             for axis in type.shape.indices {
@@ -243,10 +241,9 @@ final class ElementLowering {
 
     private func writtenOut(_ contraction: Contraction, _ operands: [ValueID], _ indices: [Dim], _ conditions: [IndexCondition],
                             _ dtype: DType) throws -> ValueNumber {
-        let sizes = try contraction.sizes[contraction.outputRank...].map(constantSize)
         var sum = writer.constant(0, contraction.accumulator)
-        for step in 0..<sizes.reduce(1, *) {
-            let at = indices + unflatten(step, sizes).map { Dim.constant($0) }
+        for place in try places(Array(contraction.sizes[contraction.outputRank...])) {
+            let at = indices + place.map { Dim.constant($0) }
             let a = try factor(contraction.left, operands[0], at, conditions)
             let b = try factor(contraction.right, operands[1], at, conditions)
             let (x, y) = (writer.convert(a, to: contraction.accumulator), writer.convert(b, to: contraction.accumulator))
@@ -262,15 +259,12 @@ final class ElementLowering {
                  graph.type(of: operand).dtype, variables, conditions)
     }
 
-    private func constantSize(_ dim: Dim) throws -> Int {
-        guard let size = dim.constant else { throw InternalError("schedule", "an inner reduction's size \(dim) is no constant", context: graph.name) }
-        return size
-    }
-
-    private func unflatten(_ position: Int, _ sizes: [Int]) -> [Int] {
-        var rest = position
-        var place = [Int](repeating: 0, count: sizes.count)
-        for k in sizes.indices.reversed() { (rest, place[k]) = (rest / sizes[k], rest % sizes[k]) }
-        return place
+    /// The positions of an iteration space whose number of elements is a constant. Where a size is 0, others may be open.
+    private func places(_ space: [Dim]) throws -> [[Int]] {
+        if space.contains(0) { return [] }
+        return try space.reduce([[]]) { places, dim in
+            guard let size = dim.constant else { throw InternalError("schedule", "an inner reduction's size \(dim) is no constant", context: graph.name) }
+            return places.flatMap { place in (0..<size).map { place + [$0] } }
+        }
     }
 }

@@ -12,19 +12,24 @@ package final class ProgramWriter {
     /// Buffers that are the beginning of others, which they share memory with.
     private var beginnings: [Int: Int] = [:]
     private var sizes = MeasuredSizes()
+    private let checks: SizeChecks
     /// What holds of measured symbols, to be checked where they are.
     private var openChecks: [SizeCheck] = []
+    /// The arena buffers of regions, whose sizes may be impossible where the region is not run.
+    private var innerBuffers: Set<Int> = []
+    private var depth = 0
     /// The number of the top-level step that is being written.
     private var currentStep = 0
 
-    init(name: String, target: Target) {
+    init(name: String, checks: SizeChecks, target: Target) {
         self.target = target
+        self.checks = checks
         program = Program(name: name)
     }
 
     /// Lowers a fused graph.
-    package static func lower(_ graph: Graph, checks: [SizeCheck], target: Target) throws -> Program {
-        let writer = ProgramWriter(name: graph.name, target: target)
+    package static func lower(_ graph: Graph, checks: SizeChecks, target: Target) throws -> Program {
+        let writer = ProgramWriter(name: graph.name, checks: checks, target: target)
         writer.program.symbols = graph.symbols
         var values: [ValueID: Int] = [:]
         for (number, port) in graph.inputs.enumerated() {
@@ -39,11 +44,7 @@ package final class ProgramWriter {
                 preferred[port.value] = buffer
             } else { copies.append((port.value, buffer)) }
         }
-        let known = Set(graph.symbols)
-        let first = checks.filter { known.isSuperset(of: $0.condition.expression.symbols) }
-        writer.openChecks = checks.filter { !known.isSuperset(of: $0.condition.expression.symbols) }
-        let checkSteps = first.map { Step.check($0.condition, message: $0.message) }
-        writer.program.steps = try checkSteps + writer.steps(graph, &values, preferred: preferred, isTop: true)
+        writer.program.steps = try writer.steps(checking: checks.first) + writer.steps(graph, &values, preferred: preferred, isTop: true)
         for (value, buffer) in copies {
             writer.use(values[value]!)
             writer.program.steps.append(.copy(from: values[value]!, to: buffer))
@@ -68,6 +69,7 @@ package final class ProgramWriter {
     func makeTemporary(_ name: String, _ type: TensorType) -> Int {
         let number = program.buffers.count
         program.buffers.append(Buffer("\(name).\(number)", type, .arena(offset: 0)))
+        if depth > 0 { innerBuffers.insert(number) }
         use(number)
         return number
     }
@@ -84,6 +86,15 @@ package final class ProgramWriter {
         guard case .arena = program.buffers[buffer].storage else { return }
         let range = lifetimes[buffer] ?? currentStep...currentStep
         lifetimes[buffer] = min(range.lowerBound, currentStep)...max(range.upperBound, currentStep)
+    }
+
+    /// Checks of what is known; the others wait for the symbols that they need.
+    private func steps(checking checks: [SizeCheck]) -> [Step] {
+        let isKnown = { [known = Set(program.symbols + sizes.symbols.map(\.name))] (check: SizeCheck) in
+            known.isSuperset(of: check.condition.expression.symbols)
+        }
+        openChecks += checks.filter { !isKnown($0) }
+        return checks.filter(isKnown).map { Step.check($0.condition, message: $0.message) }
     }
 
     private func steps(_ graph: Graph, _ values: inout [ValueID: Int], preferred: [ValueID: Int] = [:], isTop: Bool = false) throws -> [Step] {
@@ -147,10 +158,14 @@ package final class ProgramWriter {
         let operands = operation.operands.map { values[$0]! }
         let results = operation.results.map { makeTemporary("t", graph.type(of: $0)) }
         for (value, buffer) in zip(operation.results, results) { values[value] = buffer }
-        func body(_ region: Graph, _ inputs: [Int], copiesTo targets: [Int]) throws -> [Step] {
+        let regionChecks = operation.regionNumber.flatMap { checks.inside[$0] }
+        func body(_ number: Int, _ inputs: [Int], copiesTo targets: [Int]) throws -> [Step] {
+            depth += 1
+            defer { depth -= 1 }
+            let region = operation.regions[number]
             var inner: [ValueID: Int] = [:]
             for (port, buffer) in zip(region.inputs, inputs) { inner[port.value] = buffer }
-            var list = try steps(region, &inner)
+            var list = try steps(checking: regionChecks?[number] ?? []) + steps(region, &inner)
             let sources = region.outputs.map { inner[$0.value]! }
             // What a region gives back may be an input that an earlier copy would overwrite: such go through a temporary.
             let staged = sources.enumerated().map { number, source -> Int in
@@ -165,16 +180,16 @@ package final class ProgramWriter {
         switch control {
         case .if:
             let inputs = Array(operands.dropFirst())
-            return [.branch(condition: operands[0], then: try body(operation.regions[0], inputs, copiesTo: results),
-                            otherwise: try body(operation.regions[1], inputs, copiesTo: results))]
+            return [.branch(condition: operands[0], then: try body(0, inputs, copiesTo: results),
+                            otherwise: try body(1, inputs, copiesTo: results))]
         case .while(let carried):
             let state = results + operands[carried...]
             let condition = makeTemporary("t", TensorType(.bool, []))
             let start = zip(operands, results).map { Step.copy(from: $0, to: $1) }
-            return start + [.loop(test: try body(operation.regions[0], state, copiesTo: [condition]), condition: condition,
-                                  body: try body(operation.regions[1], state, copiesTo: results))]
+            return start + [.loop(test: try body(0, state, copiesTo: [condition]), condition: condition,
+                                  body: try body(1, state, copiesTo: results))]
         case .call:
-            return try body(operation.regions[0], operands, copiesTo: results)
+            return try body(0, operands, copiesTo: results)
         }
     }
 
@@ -189,7 +204,8 @@ package final class ProgramWriter {
         var slots: [Slot] = []
         var slotOf: [Int: Int] = [:]
         for (buffer, life) in lifetimes.sorted(by: { ($0.value.lowerBound, $0.key) < ($1.value.lowerBound, $1.key) }) {
-            let size = try sizes.most(program.buffers[buffer].type.byteCount).roundedUp(to: 64)
+            var size = try sizes.most(program.buffers[buffer].type.byteCount).roundedUp(to: 64)
+            if innerBuffers.contains(buffer), !IndexRanges.isNonNegative(size) { size = Dim.maximum(size, 0) }
             let free = slots.indices.filter { slots[$0].freeAfter < life.lowerBound }
             let fitting = free.filter { IndexRanges.isNonNegative(slots[$0].size - size) }.min { hint(slots[$0].size) < hint(slots[$1].size) }
             let growing = free.max { hint(slots[$0].size) < hint(slots[$1].size) }

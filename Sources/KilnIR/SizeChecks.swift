@@ -1,0 +1,87 @@
+// What ops take for granted of sizes that only a call knows, by the region that they are in: what is in a branch or a round that
+// is not run must not fail the call. A graph comes in, and what passes made of it; lists of checks go out.
+
+extension Graph {
+    /// The attribute that numbers operations whose regions are not run in each call.
+    private static let number = "number"
+
+    /// The graph with such operations numbered, so that they are known again after passes.
+    public func numberingRegions() throws -> Graph {
+        var next = 0
+        return try numberingRegions(&next)
+    }
+
+    private func numberingRegions(_ next: inout Int) throws -> Graph {
+        var graph = self
+        for position in operations.indices where !operations[position].regions.isEmpty {
+            if try isConditional(operations[position]) {
+                graph.operations[position].attributes[Self.number] = .int(next)
+                next += 1
+            }
+            for region in operations[position].regions.indices {
+                graph.operations[position].regions[region] = try operations[position].regions[region].numberingRegions(&next)
+            }
+        }
+        return graph
+    }
+
+    /// Whether calls may pass the operation's regions by.
+    fileprivate func isConditional(_ operation: Operation) throws -> Bool {
+        switch try form(of: operation) {
+        case .control(.if), .control(.while): true
+        default: false
+        }
+    }
+
+    fileprivate func collectNumbers(_ numbers: inout Set<Int>) {
+        for operation in operations {
+            if let number = operation.regionNumber { numbers.insert(number) }
+            for region in operation.regions { region.collectNumbers(&numbers) }
+        }
+    }
+}
+
+extension Operation {
+    /// The operation's number in `SizeChecks`.
+    public var regionNumber: Int? { if case .int(let number)? = attributes["number"] { number } else { nil } }
+}
+
+/// The checks of a program, by where they are made.
+public struct SizeChecks: Sendable {
+    /// Those of each call.
+    public private(set) var first: [SizeCheck] = []
+    /// By an operation's number, those of each of its regions, made whenever the region is run.
+    public private(set) var inside: [Int: [[SizeCheck]]] = [:]
+
+    public init() {}
+
+    /// What the ops of a graph take for granted, for a program of what passes made of `graph.numberingRegions()`. Where an operation with
+    /// regions is gone, what they take for granted is checked around it.
+    public init(of graph: Graph, in result: Graph) throws {
+        var left: Set<Int> = []
+        result.collectNumbers(&left)
+        var next = 0
+        first = Self.unique(try collect(graph, left, &next))
+    }
+
+    private mutating func collect(_ graph: Graph, _ left: Set<Int>, _ next: inout Int) throws -> [SizeCheck] {
+        var found: [SizeCheck] = []
+        for operation in graph.operations {
+            found += operation.op.checks(graph.context(of: operation))
+            if operation.regions.isEmpty { continue }
+            var number: Int?
+            if try graph.isConditional(operation) {
+                number = next
+                next += 1
+            }
+            let lists = try operation.regions.map { try collect($0, left, &next) }
+            if let number, left.contains(number) { inside[number] = lists.map(Self.unique) } else { found += lists.flatMap { $0 } }
+        }
+        return found
+    }
+
+    private static func unique(_ checks: [SizeCheck]) -> [SizeCheck] {
+        var seen: Set<SizeCheck> = []
+        return checks.filter { seen.insert($0).inserted }
+    }
+}
