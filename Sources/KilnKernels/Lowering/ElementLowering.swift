@@ -203,8 +203,7 @@ final class ElementLowering {
             case .affine(let dim): return dim.substituting(indices: indices, ranges: ranges)
             case .lookup(let operand, let at):
                 let at = at.map { $0.substituting(indices: indices, ranges: ranges) }
-                let raw = writer.convert(try element(operands[operand], at, where: conditions), to: .i64)
-                let wrapped = wrapNegative(raw, size: source.shape[axis])
+                let wrapped = wrapNegative(try element(operands[operand], at, where: conditions), size: source.shape[axis])
                 let top = writer.position(physical(source.shape[axis] - 1))
                 let clamped = writer.apply(.maximum, writer.apply(.minimum, wrapped, top), writer.constant(0, .i64))
                 let variable = writer.bind(value: clamped)
@@ -215,8 +214,12 @@ final class ElementLowering {
         return try element(operands[0], position, where: conditions)
     }
 
-    /// A negative number counts from the end.
-    func wrapNegative(_ raw: ValueNumber, size: Dim) -> ValueNumber {
+    /// An index as an i64. A negative number counts from the end; one that is more than an i64 holds is beyond every axis.
+    func wrapNegative(_ number: ValueNumber, size: Dim) -> ValueNumber {
+        let dtype = writer.dtypes[number]
+        let least = dtype == .u64 ? writer.apply(.minimum, number, writer.constant(.unsigned(UInt64(Int64.max)), .u64)) : number
+        let raw = writer.convert(least, to: .i64)
+        if dtype.isUnsigned { return raw }
         let negative = writer.apply(.less, raw, writer.constant(0, .i64))
         return writer.apply(.select, negative, writer.apply(.add, raw, writer.position(physical(size))), raw)
     }

@@ -114,8 +114,8 @@ extension GroupLowering {
             switch coordinate {
             case .affine(let dim): return dim.substituting(indices: variables, ranges: elements.ranges)
             case .lookup(let operand, let at):
-                let raw = writer.convert(try elements.element(operands[operand], at.map { $0.substituting(indices: variables, ranges: elements.ranges) }), to: .i64)
-                let variable = writer.bind(value: elements.wrapNegative(raw, size: target.shape[axis]))
+                let number = try elements.element(operands[operand], at.map { $0.substituting(indices: variables, ranges: elements.ranges) })
+                let variable = writer.bind(value: elements.wrapNegative(number, size: target.shape[axis]))
                 conditions.append(.isNonNegative(variable))
                 conditions.append(.isNonNegative(target.shape[axis] - 1 - variable))
                 return variable

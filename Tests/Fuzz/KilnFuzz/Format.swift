@@ -9,14 +9,18 @@ import KilnOps
 /// A format whose reader must survive anything.
 struct Format: Sendable {
     let name: String
+    /// How the names of files in the format end; nil where that is its own name.
+    var ending: String?
     /// Valid inputs.
     let seeds: @Sendable () throws -> [[UInt8]]
     /// Pieces to insert beside those of the seeds.
     let dictionary: [String]
     /// Whether inputs are messages of Protocol Buffers.
     var isMessage = false
-    /// Inputs to begin with that are rejected.
-    var rejected: @Sendable () throws -> [[UInt8]] = { [] }
+    /// Makes one input of two, where that makes sense.
+    var splice: (@Sendable ([UInt8], [UInt8], inout SeededGenerator) -> [UInt8]?)?
+    /// Inputs to begin with that may be rejected.
+    var others: @Sendable () throws -> [[UInt8]] = { [] }
     /// Reads an input. A mistake in the input throws its error; a mistake of the reader's throws `Finding` or `InternalError`.
     let read: @Sendable ([UInt8]) throws -> Void
 
@@ -26,7 +30,9 @@ struct Format: Sendable {
         Format(name: "npy", seeds: { FileSeeds.npy }, dictionary: FileSeeds.headerWords, read: readArray),
         Format(name: "npz", seeds: FileSeeds.npz, dictionary: FileSeeds.zipWords, read: readArchive),
         Format(name: "safetensors", seeds: FileSeeds.safetensors, dictionary: FileSeeds.safetensorsWords, read: readTensors),
-        Format(name: "onnx", seeds: ONNXSeeds.all, dictionary: ONNXSeeds.words, isMessage: true, rejected: ONNXSeeds.refused, read: readModel),
+        Format(name: "onnx", seeds: ONNXSeeds.all, dictionary: ONNXSeeds.words, isMessage: true, others: ONNXSeeds.refused, read: readModel),
+        Format(name: "compiled", ending: "onnx", seeds: ONNXSeeds.small, dictionary: ONNXSeeds.words, isMessage: true,
+               splice: ModelSplice.splice, others: { try OperatorSeeds.made().models }, read: runModel),
     ]
 }
 

@@ -26,14 +26,16 @@ struct Mutator {
     let dictionary: [[UInt8]]
     /// Whether inputs are messages of Protocol Buffers.
     private let isMessage: Bool
+    private let splice: (@Sendable ([UInt8], [UInt8], inout SeededGenerator) -> [UInt8]?)?
     static let greatestSize = 8192
     private static let acceptedCount = 1024
 
-    init(seeds: [[UInt8]], dictionary: [String], isMessage: Bool = false, seed: UInt64) {
+    init(_ format: Format, seeds: [[UInt8]], seed: UInt64) {
         random = SeededGenerator(seed)
-        self.isMessage = isMessage
+        isMessage = format.isMessage
+        splice = format.splice
         self.seeds = seeds
-        self.dictionary = dictionary.map { Array($0.utf8) }
+        dictionary = format.dictionary.map { Array($0.utf8) }
     }
 
     mutating func keep(_ input: [UInt8]) {
@@ -47,6 +49,10 @@ struct Mutator {
 
     mutating func next() -> [UInt8] {
         var input = parent()
+        if let splice, random.below(3) == 0, let longer = splice(input, parent(), &random) {
+            input = longer
+            if random.below(2) == 0 { return input }
+        }
         // One change more often than several, numbers and pieces more often than bytes: most of what is left must still be read.
         for _ in 0...(random.below(2) == 0 ? 0 : random.below(4)) {
             switch random.below(8) {

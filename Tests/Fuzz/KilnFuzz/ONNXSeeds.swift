@@ -7,9 +7,10 @@ import KilnONNX
 import SwiftProtobuf
 
 enum ONNXSeeds {
-    static func all() throws -> [[UInt8]] {
-        try written.map { try ProtoModel(textFormatString: $0).serializedBytes() } + constants() + OperatorSeeds.made().models
-    }
+    static func all() throws -> [[UInt8]] { try small() + OperatorSeeds.made().models }
+
+    /// Those that take little work to run.
+    static func small() throws -> [[UInt8]] { try written.map { try ProtoModel(textFormatString: $0).serializedBytes() } + constants() }
 
     /// Models whose constants lie in other files, which are not there or may not be read.
     static func refused() throws -> [[UInt8]] {

@@ -8,7 +8,7 @@ import KilnOps
 import SwiftProtobuf
 
 @Sendable func readModel(_ bytes: [UInt8]) throws {
-    do {
+    try expectTold {
         let model = try ONNXModel(bytes: bytes)
         let ports = try ProtoModel(serializedBytes: bytes).graph.input
         let graph = try imported(model, ports, isTrainable: false).graph
@@ -16,7 +16,12 @@ import SwiftProtobuf
         for operation in graph.operations { _ = try? graph.form(of: operation) }
         // Weights whose values decide shapes can't be trained, so that this may be refused.
         if bytes.count % 4 == 0 { do { _ = try imported(model, ports, isTrainable: true) } catch let error as InternalError { throw error } catch {} }
-    } catch {
+    }
+}
+
+/// Errors must be of the kinds that users are told of.
+func expectTold<Result>(_ body: () throws -> Result) throws -> Result {
+    do { return try body() } catch {
         switch error {
         case is Finding, is InternalError, is FileError, is ModelError, is UnsupportedModel, is ValueNeeded, is ShapeError, is CompileError: throw error
         default: throw Finding(description: "an error of no kind that users are told of: \(type(of: error)): \(error)")
@@ -25,7 +30,7 @@ import SwiftProtobuf
 }
 
 /// The model with inputs of structure that is left open, and values of those that decide shapes.
-private func imported(_ model: ONNXModel, _ ports: [ProtoValueInfo], isTrainable: Bool) throws -> ImportedModel {
+func imported(_ model: ONNXModel, _ ports: [ProtoValueInfo], isTrainable: Bool) throws -> ImportedModel {
     var options = ImportOptions(isTrainable: isTrainable)
     for port in ports {
         switch port.type.value {

@@ -1,4 +1,5 @@
 // Feeds a reader with mutated inputs: KilnFuzz --format kiln --runs 1000000 --seed 1 [--input FILE] [--keep FILE] [--seeds FOLDER]
+// [--findings FOLDER]
 // Every input is written to the file `--keep` before it is read, so that one that crashes the reader is found there.
 
 import Foundation
@@ -11,8 +12,10 @@ struct Arguments {
     /// A file to read once instead of mutating.
     var input: String?
     var keep: String?
-    /// Where more inputs to begin with lie: files in the format, whose names end in its name.
+    /// Where more inputs to begin with lie: files in the format, by how their names end.
     var seeds: String?
+    /// Where to put inputs that show a fault, each with what is wrong, to go on; without it the first ends the program.
+    var findings: String?
 
     /// The arguments of the command line, or nothing where they make no sense.
     init?(_ words: [String]) {
@@ -26,6 +29,7 @@ struct Arguments {
             case "--input": input = value
             case "--keep": keep = value
             case "--seeds": seeds = value
+            case "--findings": findings = value
             default: return nil
             }
         }
@@ -62,16 +66,25 @@ func limitResources() {
     setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit)
 }
 
-/// Reads one input; true where it was accepted. Faults of the reader end the program.
-func accepts(_ input: [UInt8], _ format: Format, _ where_: String) -> Bool {
+var findingCount = 0
+
+/// Reads one input; true where it was accepted. Faults of the reader end the program, or go to the folder for them.
+@MainActor func accepts(_ input: [UInt8], _ format: Format, _ where_: String, findings folder: String? = nil) -> Bool {
     do {
         try format.read(input)
         return true
-    } catch let error where error is Finding || error is InternalError { fail("\(where_): \(error)", 1) } catch { return false }
+    } catch let error where error is Finding || error is InternalError {
+        guard let folder else { fail("\(where_): \(error)", 1) }
+        let path = "\(folder)/\(getpid())-\(findingCount)"
+        guard FileManager.default.createFile(atPath: path + "." + (format.ending ?? format.name), contents: Data(input)),
+            FileManager.default.createFile(atPath: path + ".txt", contents: Data("\(where_): \(error)\n".utf8)) else { fail("\(path) can't be written", 2) }
+        findingCount += 1
+        return true
+    } catch { return false }
 }
 
 guard let arguments = Arguments(Array(CommandLine.arguments.dropFirst())), let format = Format.all.first(where: { $0.name == arguments.format })
-else { fail("usage: KilnFuzz --format \(Format.all.map(\.name).joined(separator: "|")) --runs N --seed S [--input FILE] [--keep FILE] [--seeds FOLDER]", 2) }
+else { fail("usage: KilnFuzz --format \(Format.all.map(\.name).joined(separator: "|")) --runs N --seed S [--input FILE] [--keep FILE] [--seeds FOLDER] [--findings FOLDER]", 2) }
 
 if let path = arguments.input {
     print(accepts(contents(of: path), format, path) ? "accepted" : "rejected")
@@ -83,11 +96,13 @@ let descriptor = open(keep, O_CREAT | O_RDWR | O_TRUNC, 0o644)
 guard descriptor >= 0 else { fail("\(keep) can't be written", 2) }
 limitResources()
 var seeds = try format.seeds()
-for (number, seed) in seeds.enumerated() where !accepts(seed, format, "seed \(number)") {
+for (number, seed) in seeds.enumerated() where !accepts(seed, format, "seed \(number)", findings: arguments.findings) {
     fail("seed \(number) is rejected:\n\(String(decoding: seed, as: UTF8.self))", 1)
 }
-seeds += try format.rejected() + (arguments.seeds.map { try files(in: $0, ending: "." + format.name) } ?? [])
-var mutator = Mutator(seeds: seeds, dictionary: format.dictionary, isMessage: format.isMessage, seed: arguments.seed)
+let others = try format.others()
+for (number, seed) in others.enumerated() { _ = accepts(seed, format, "seed \(seeds.count + number)", findings: arguments.findings) }
+seeds += try others + (arguments.seeds.map { try files(in: $0, ending: "." + (format.ending ?? format.name)) } ?? [])
+var mutator = Mutator(format, seeds: seeds, seed: arguments.seed)
 var acceptedCount = 0
 var slowest = Duration.zero
 var total = Duration.zero
@@ -99,7 +114,7 @@ for run in 0..<arguments.runs {
     // One that never comes back ends the program.
     alarm(60)
     let start = clock.now
-    if accepts(input, format, "input \(run), in \(keep)") {
+    if accepts(input, format, "input \(run), in \(keep)", findings: arguments.findings) {
         acceptedCount += 1
         mutator.keep(input)
     }
@@ -111,3 +126,4 @@ for run in 0..<arguments.runs {
 }
 unlink(keep)
 print("\(arguments.runs) inputs, \(acceptedCount) accepted, \(arguments.runs - acceptedCount) rejected; \(seeds.count) seeds, mean \(total / max(arguments.runs, 1)), slowest \(slowest)")
+if findingCount > 0 { fail("\(findingCount) findings, in \(arguments.findings!)", 1) }

@@ -128,8 +128,7 @@ extension GroupLowering {
                 try writer.branch([.isNonNegative(count - 1 - position)]) {
                     setAxes(scatter, scatter.serial, position)
                     let places = at.map { $0.substituting(indices: scatter.variables, ranges: elements.ranges) }
-                    let raw = writer.convert(try elements.element(scatter.operands[operand], places), to: .i64)
-                    let index = writer.bind(value: elements.wrapNegative(raw, size: size))
+                    let index = writer.bind(value: elements.wrapNegative(try elements.element(scatter.operands[operand], places), size: size))
                     let isOwn = writer.define(.holds([.isNonNegative(index), .isNonNegative(size - 1 - index), .isNonNegative(index - start),
                                                       .isNonNegative(start + range - 1 - index)]), .bool)
                     writer.store(writer.apply(.select, isOwn, writer.position(index), writer.constant(-1, .i64)), own, 0)
