@@ -10,8 +10,8 @@ struct Reference {
     private var budget: Int
     /// Decides which way results are moved; nil where they are left alone.
     private var noise: SeededGenerator?
-    /// Whether a sum came near the end of what a kernel's accumulator holds, which the interpreter's does not feel, or whether numbers that
-    /// are not finite met a padding's zeros, which the interpreter leaves out.
+    /// Whether a sum came near the end of what a kernel's accumulator holds, which the interpreter's does not feel, whether numbers that
+    /// are not finite met a padding's zeros, which the interpreter leaves out, or whether the bits of a NaN were looked at.
     private(set) var isOpen = false
 
     struct TooMuch: Error {}
@@ -57,6 +57,8 @@ struct Reference {
         let results = try interpreted(operation, graph, operands, symbols)
         if case .prefix(let symbol) = form { symbols[symbol] = results[0].shape[0] }
         if noise == nil { return results }
+        if case .elementwise(let expression) = form, expression.nodes.contains(where: { if case .apply(.bitcast, _) = $0 { true } else { false } }),
+            operands.contains(where: { $0.dtype.isFloat && $0.doubles.contains(where: \.isNaN) }) { isOpen = true }
         return try results.map { try moved($0, form, operation, graph, operands, symbols) }
     }
 
