@@ -19,6 +19,8 @@ extension FunctionEmitter {
             values[number] = try evaluate(instruction)
         case .bind(let variable, let number): bind(variable, number, try value(number))
         case .store(let access, let number, let streaming): try store(access, try value(number), streaming: streaming)
+        case .prefetch(let access): try prefetch(access)
+        case .transpose(let transposition): try transpose(transposition)
         case .atomic(let kind, let access, let number): try emitAtomic(kind, access, try value(number))
         case .team(let operation): try emit(operation)
         case .loop(let loop): try emit(loop)

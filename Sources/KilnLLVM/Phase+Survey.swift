@@ -67,7 +67,7 @@ extension Statement {
     /// The statements directly inside.
     var children: [Statement] {
         switch self {
-        case .local, .define, .bind, .store, .atomic, .team: []
+        case .local, .define, .bind, .store, .prefetch, .transpose, .atomic, .team: []
         case .loop(let loop): loop.body
         case .lanes(_, _, _, let body): body
         case .branch(_, let then, let otherwise): then + otherwise
@@ -85,7 +85,8 @@ extension Statement {
     /// What this statement alone reads and writes.
     private var accesses: [Access] {
         switch self {
-        case .define(_, .load(let access, _)), .store(let access, _, _), .atomic(_, let access, _): [access]
+        case .define(_, .load(let access, _)), .store(let access, _, _), .prefetch(let access), .atomic(_, let access, _): [access]
+        case .transpose(let transposition): [transposition.source, transposition.target]
         case .define(_, .reduceLanes(_, let memory, let address, _)): [Access(memory, address)]
         case .team(let operation): operation.accesses
         case .local, .define, .bind, .loop, .lanes, .branch: []
@@ -108,7 +109,7 @@ extension Statement {
             dim(loop.upper)
         case .lanes(_, _, let count, _): dim(count)
         case .local(let local): dim(local.count)
-        case .define, .bind, .store, .atomic: break
+        case .define, .bind, .store, .prefetch, .transpose, .atomic: break
         }
         for child in children { child.visitDims(dim) }
     }
@@ -117,6 +118,7 @@ extension Statement {
     var written: Memory? {
         switch self {
         case .store(let access, _, _), .atomic(_, let access, _): access.memory
+        case .transpose(let transposition): transposition.target.memory
         default: nil
         }
     }

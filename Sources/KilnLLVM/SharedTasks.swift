@@ -105,6 +105,11 @@ extension Statement {
         case .define(let value, .reduceLanes(let kind, let memory, let address, let width)):
             return .define(value, .reduceLanes(kind, renumbered(memory), address: address, width: width))
         case .store(let access, let value, let streaming): return .store(renumbered(access), value, streaming: streaming)
+        case .prefetch(let access): return .prefetch(renumbered(access))
+        case .transpose(var transposition):
+            transposition.source = renumbered(transposition.source)
+            transposition.target = renumbered(transposition.target)
+            return .transpose(transposition)
         case .atomic(let kind, let access, let value): return .atomic(kind, renumbered(access), value)
         case .loop(var loop):
             loop.body = all(loop.body)

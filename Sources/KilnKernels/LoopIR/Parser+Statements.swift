@@ -17,6 +17,21 @@ extension ProgramParser {
         return statements
     }
 
+    private mutating func transposition() throws -> Transposition {
+        let rows = try text.integer()
+        try text.expect("by")
+        let width = try text.integer()
+        func place() throws -> (Access, Int) {
+            let access = try access()
+            try text.expect("pitch")
+            return (access, try text.integer())
+        }
+        let source = try place()
+        try text.expect("to")
+        let target = try place()
+        return Transposition(rows, by: width, from: source.0, pitch: source.1, to: target.0, pitch: target.1)
+    }
+
     private mutating func statement(depth: Int) throws -> Statement {
         if text.isAt("%") {
             let number = try value()
@@ -35,6 +50,8 @@ extension ProgramParser {
             try text.expect("=")
             return .store(access, try value(), streaming: isStreaming)
         }
+        if try text.take("prefetch") { return .prefetch(try access()) }
+        if try text.take("transpose") { return .transpose(try transposition()) }
         if try text.take("atomic") {
             guard text.token.kind == .word, let kind = ScatterKind(rawValue: text.text) else { throw text.expected("how to combine, such as `add`") }
             try text.advance()

@@ -131,7 +131,7 @@ package struct ProgramPrinter {
                 print(otherwise, indent: indent + 1)
             }
             line(indent, "}")
-        case .local, .define, .bind, .store, .atomic, .team: line(indent, text(statement))
+        case .local, .define, .bind, .store, .prefetch, .transpose, .atomic, .team: line(indent, text(statement))
         }
     }
 
@@ -148,6 +148,9 @@ package struct ProgramPrinter {
         case .define(let number, let instruction): return "%\(number) = \(text(instruction))"
         case .bind(let variable, let value): return "bind d\(variable) = %\(value)"
         case .store(let access, let value, let streaming): return "store \(streaming ? "stream " : "")\(text(access)) = %\(value)"
+        case .prefetch(let access): return "prefetch \(text(access))"
+        case .transpose(let t):
+            return "transpose \(t.rows) by \(t.width) \(text(t.source)) pitch \(t.sourcePitch) to \(text(t.target)) pitch \(t.targetPitch)"
         case .atomic(let kind, let access, let value): return "atomic \(kind.rawValue) \(text(access)) = %\(value)"
         case .team(let operation): return "team \(text(operation))"
         case .loop(let loop): return "for d\(loop.variable) in \(loop.lower) ..< \(loop.upper)"

@@ -134,7 +134,7 @@ public struct Phase: Hashable, Sendable {
                 case .loop(let loop): return max(most, bytes(loop.body))
                 case .lanes(_, _, _, let body): return max(most, bytes(body))
                 case .branch(_, let then, let otherwise): return max(most, bytes(then), bytes(otherwise))
-                case .define, .bind, .store, .atomic, .team: return most
+                case .define, .bind, .store, .prefetch, .transpose, .atomic, .team: return most
                 }
             }
         }

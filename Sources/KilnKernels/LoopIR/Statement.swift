@@ -70,6 +70,28 @@ public enum Instruction: Hashable, Sendable {
     case vote(Vote, ValueNumber)
 }
 
+/// Rows of a memory that become columns of another: element `column` of row `row` goes to element `row` of row `column`.
+public struct Transposition: Hashable, Sendable {
+    /// The first element of the first row, `sourcePitch` elements before the next row's. Not under conditions.
+    public var source: Access
+    public var sourcePitch: Int
+    public var target: Access
+    public var targetPitch: Int
+    /// How many rows are read: at most `width`. Of the rows that are written, elements from there on are undefined.
+    public var rows: Int
+    /// Elements in a row that is read or written, and how many are written; a power of two.
+    public var width: Int
+
+    public init(_ rows: Int, by width: Int, from source: Access, pitch sourcePitch: Int, to target: Access, pitch targetPitch: Int) {
+        self.source = source
+        self.sourcePitch = sourcePitch
+        self.target = target
+        self.targetPitch = targetPitch
+        self.rows = rows
+        self.width = width
+    }
+}
+
 /// A statement of a kernel.
 public indirect enum Statement: Hashable, Sendable {
     /// Declares a local for the statements after it in the same list.
@@ -79,6 +101,10 @@ public indirect enum Statement: Hashable, Sendable {
     case bind(variable: Int, ValueNumber)
     /// Writes where the access's conditions hold. `streaming` says that nobody reads it soon: stores may bypass the cache.
     case store(Access, ValueNumber, streaming: Bool)
+    /// Says that the line which holds an element is read soon. Changes nothing; the address need not lie within the memory.
+    case prefetch(Access)
+    /// Not inside lanes, and not between overlapping places.
+    case transpose(Transposition)
     /// Combines a value into an element of a buffer or of shared memory in one step, so that no other thread's comes between;
     /// 32- and 64-bit integers, whose combinations do not depend on the order. Not `set`, not inside lanes.
     case atomic(ScatterKind, Access, ValueNumber)

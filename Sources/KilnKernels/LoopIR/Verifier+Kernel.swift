@@ -89,6 +89,11 @@ struct KernelVerifier {
             if case .buffer(let number) = access.memory, !program.buffers[number].isWritable {
                 throw Fault("`\(program.buffers[number].name)` can't be written")
             }
+        case .prefetch(let access):
+            try check(access, scope)
+            _ = try dtype(of: access.memory, scope)
+            guard access.conditions.isEmpty else { throw Fault("a prefetch has no conditions") }
+        case .transpose(let transposition): try check(transposition, scope)
         case .atomic(let kind, let access, let value): try checkAtomic(kind, access, try dtype(of: value, scope), scope)
         case .team(let operation): try check(operation, scope)
         case .loop(let loop): try check(loop, scope)
@@ -148,6 +153,21 @@ struct KernelVerifier {
             }
         }
         if let problem { throw Fault(problem) }
+    }
+
+    private func check(_ transposition: Transposition, _ scope: Scope) throws {
+        let (source, target, width) = (transposition.source, transposition.target, transposition.width)
+        guard !scope.isInLanes else { throw Fault("transpose inside lanes") }
+        guard width > 0, width & (width - 1) == 0 else { throw Fault("the width \(width) is no power of two") }
+        guard width >= transposition.rows, transposition.rows > 0 else { throw Fault("\(transposition.rows) rows for a width of \(width)") }
+        guard transposition.sourcePitch >= width, transposition.targetPitch >= width else { throw Fault("rows overlap") }
+        guard source.conditions.isEmpty, target.conditions.isEmpty else { throw Fault("a transposition has no conditions") }
+        try check(source, scope)
+        try check(target, scope)
+        guard try dtype(of: source.memory, scope) == dtype(of: target.memory, scope) else { throw Fault("transposes into another type") }
+        if case .buffer(let number) = target.memory, !program.buffers[number].isWritable {
+            throw Fault("`\(program.buffers[number].name)` can't be written")
+        }
     }
 
     func check(_ access: Access, _ scope: Scope) throws {

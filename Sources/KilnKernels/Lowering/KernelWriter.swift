@@ -92,6 +92,8 @@ final class KernelWriter {
         append(.store(Access(memory, address, where: conditions), value, streaming: streaming))
     }
 
+    func prefetch(_ memory: Memory, _ address: Dim) { append(.prefetch(Access(memory, address))) }
+
     /// Names the value of an index expression, or gives the expression back where it is a constant or a variable already.
     func bind(_ dim: Dim) -> Dim {
         if dim.constant != nil { return dim }

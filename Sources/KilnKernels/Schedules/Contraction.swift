@@ -23,9 +23,14 @@ struct ContractionPlan {
     var tileRows = 1
     var tileVectors = 1
     var lanes = 1
+    /// Columns of the register tile: the vectors' lanes, if it is not turned.
+    var tileColumns = 1
+    /// Whether the rows of the register tile lie in vectors and columns are broadcast, which suits few columns.
+    var isTurned = false
 
     var accumulator: DType { contraction.accumulator }
-    var tileColumns: Int { tileVectors * lanes }
+    /// Elements between rows of a finished tile.
+    var tilePitch: Int { isTurned ? lanes : tileColumns }
     func size(_ variables: [Int]) -> Dim { variables.reduce(1) { $0 * contraction.sizes[$1] } }
     var rowCount: Dim { size(m) }
     var columnCount: Dim { size(n) }
@@ -55,7 +60,7 @@ extension GroupLowering {
         }
         if target.gpu != nil { return try teamContraction(plan) }
         try materializePadding(&plan)
-        if isSplit(plan) { return try contractionSplit(plan) }
+        if !plan.isTurned, isSplit(plan) { return try contractionSplit(plan) }
         try contractionPacked(plan)
     }
 
@@ -77,7 +82,9 @@ extension GroupLowering {
             k: (c.outputRank..<c.sizes.count).filter { c.sizes[$0] != 1 }, rowsVariables: rowsVariables, columnsVariables: columnsVariables)
         if (plan.rowCount.constant ?? 64) < 2 || (plan.columnCount.constant ?? 64) < 4 { return nil }
         chooseTile(&plan)
-        if target.gpu == nil, isSplit(plan), hasShortRuns(plan) { swapRoles(&plan) }
+        guard target.gpu == nil else { return plan }
+        if let turned = turned(plan) { return turned }
+        if isSplit(plan), hasShortRuns(plan) { swapRoles(&plan) }
         return plan
     }
 
@@ -101,6 +108,7 @@ extension GroupLowering {
         let registers = target.vectorRegisters
         let columns = plan.columnCount.constant ?? 1024
         plan.tileVectors = columns <= plan.lanes ? 1 : 2
+        plan.tileColumns = plan.tileVectors * plan.lanes
         let most = (registers - 4) / plan.tileVectors
         let rows = plan.rowCount.constant
         plan.tileRows = min(most, 14)
@@ -113,6 +121,31 @@ extension GroupLowering {
     }
 
     private func panelCost(_ rows: Int, _ tile: Int) -> Double { Double((rows + tile - 1) / tile) * (Double(tile) + 1.5) }
+
+    /// The plan with rows for lanes, where so few columns would fill vectors badly and the rows, constants, are packed in any order already.
+    private func turned(_ plan: ContractionPlan) -> ContractionPlan? {
+        guard let rows = plan.rowCount.constant, let columns = plan.columnCount.constant, let depth = plan.depth.constant,
+            let outer = plan.size(plan.outer).constant, rows >= 2 * plan.lanes, depth <= Self.greatestTurnedDepth,
+            outer * columns * depth <= Self.mostTurnedColumns else { return nil }
+        var turned = plan
+        turned.isTurned = true
+        turned.tileVectors = 2
+        turned.tileRows = 2 * plan.lanes
+        let most = min((target.vectorRegisters - 4) / 2, plan.lanes, 14)
+        guard let width = (min(6, most)...most).min(by: { panelCost(columns, $0) < panelCost(columns, $1) }) else { return nil }
+        turned.tileColumns = min(width, columns)
+        // Turning a finished tile takes about as long as this many products.
+        let turning = 300 / Double(depth)
+        let cost = panelCost(columns, turned.tileColumns) * 2 + Double((columns + width - 1) / width) * turning
+        let all = cost * Double((rows + turned.tileRows - 1) / turned.tileRows)
+        let straight = panelCost(rows, plan.tileRows) * Double((columns + plan.tileColumns - 1) / plan.tileColumns * plan.tileVectors)
+        guard all * 1.04 < straight, constantRows(turned) != nil else { return nil }
+        return turned
+    }
+
+    /// Bounds of what is packed for a turned tile: a panel that fits into a core's own cache, and columns that fit into the shared one.
+    private static let greatestTurnedDepth = 8192
+    private static let mostTurnedColumns = 1 << 21
 
     /// Few results from many products: cut along the summed axes instead.
     private func isSplit(_ plan: ContractionPlan) -> Bool {

@@ -7,6 +7,9 @@ extension GroupLowering {
     /// Panels of rows and columns in one block of work.
     private static let blockRowPanels = 8
     private static let blockColumnPanels = 4
+    /// As many blocks as this leave no thread without work for long while another has a block yet; with fewer products, handing them out counts.
+    private static let fairBlocks = 64
+    private static let leastProducts = 1 << 21
 
     /// Packs the rows once, and the columns once or (where packing writes elements many times over) in each block.
     func contractionPacked(_ plan: ContractionPlan) throws {
@@ -25,7 +28,7 @@ extension GroupLowering {
     }
 
     private func columnsPacked(_ plan: ContractionPlan, _ rows: Memory, _ range: DepthRange) throws {
-        if isExpanding(plan), !isPackedOnce(plan) { try columnsInBlocks(plan, rows, range) } else {
+        if isExpanding(plan), !plan.isTurned, !isPackedOnce(plan) { try columnsInBlocks(plan, rows, range) } else {
             try tiles(plan, rows, try columnsOnce(plan, range))
         }
     }
@@ -34,17 +37,21 @@ extension GroupLowering {
     /// each thread would have but a panel or two of its own.
     private func isPackedOnce(_ plan: ContractionPlan) -> Bool {
         guard let panels = (plan.size(plan.outer) * plan.columnPanels).constant, let depth = plan.depth.constant else { return false }
-        return panels < 16 && panels * plan.tileColumns * depth <= 1 << 20 && hasFairTiles(plan)
+        return panels < 32 && panels * plan.tileColumns * depth <= 1 << 20 && hasFairTiles(plan)
     }
 
     /// Panels of rows and of columns in one block of work: fewer where blocks would be few.
     private func blockSize(_ plan: ContractionPlan) -> (rows: Int, columns: Int) {
         var size = (rows: Self.blockRowPanels, columns: Self.blockColumnPanels)
+        if plan.isTurned { swap(&size.rows, &size.columns) }
         func blocks() -> Int? {
             (plan.size(plan.outer) * plan.rowPanels.dividedUp(by: .constant(size.rows)) * plan.columnPanels.dividedUp(by: .constant(size.columns))).constant
         }
-        while let count = blocks(), count < 16, size.rows * size.columns > 4 {
-            if size.rows > size.columns { size.rows /= 2 } else { size.columns /= 2 }
+        let products = plan.tileRows * plan.tileColumns * (plan.depth.constant ?? 512)
+        while let count = blocks(), count < Self.fairBlocks, size.rows * size.columns > 1,
+            size.rows * size.columns > 4 && count < 16 || size.rows * size.columns * products >= 2 * Self.leastProducts {
+            // A turned tile's rows are read once for all the columns of a block.
+            if plan.isTurned ? size.rows > 1 : size.rows > size.columns { size.rows /= 2 } else { size.columns /= 2 }
         }
         return size
     }
@@ -87,13 +94,20 @@ extension GroupLowering {
         try phase(units: plan.size(plan.outer) * columnBlocks * rowBlocks, work: plan.work) { unit in
             let place = unflatten(unit, [plan.size(plan.outer), columnBlocks, rowBlocks])
             let bases = outerBases(plan, frame, place[0])
-            let tile = writer.local(plan.accumulator, .constant(plan.tileRows * plan.tileColumns))
-            try blockLoop(place[1], block.columns, plan.columnPanels) { column in
+            let tile = writer.local(plan.accumulator, .constant(plan.tileRows * plan.tilePitch))
+            func compute(_ row: Dim, _ column: Dim) throws {
+                let rowBase = writer.bind((bases.rows * plan.rowPanels + row) * plan.depth * .constant(plan.tileRows))
+                let columnBase = writer.bind((bases.columns * plan.columnPanels + column) * panel)
+                self.tile(plan, rows: (rows, rowBase), columns: (columns, columnBase), depth: plan.depth, into: tile)
+                try storeTile(plan, tile, rowPanel: row, columnPanel: column, frame)
+            }
+            if plan.isTurned {
                 try blockLoop(place[2], block.rows, plan.rowPanels) { row in
-                    let rowBase = writer.bind((bases.rows * plan.rowPanels + row) * plan.depth * .constant(plan.tileRows))
-                    let columnBase = writer.bind((bases.columns * plan.columnPanels + column) * panel)
-                    self.tile(plan, rows: (rows, rowBase), columns: (columns, columnBase), depth: plan.depth, into: tile)
-                    try storeTile(plan, tile, rowPanel: row, columnPanel: column, frame)
+                    try blockLoop(place[1], block.columns, plan.columnPanels) { column in try compute(row, column) }
+                }
+            } else {
+                try blockLoop(place[1], block.columns, plan.columnPanels) { column in
+                    try blockLoop(place[2], block.rows, plan.rowPanels) { row in try compute(row, column) }
                 }
             }
         }
@@ -122,7 +136,10 @@ extension GroupLowering {
 
     private func columnsInBlocks(_ plan: ContractionPlan, _ rows: Memory, _ range: DepthRange) throws {
         let panel = plan.depth * .constant(plan.tileColumns)
-        let panels = max(1, min(8, (64 << 10) / max((plan.depth.constant ?? 512) * plan.tileColumns, 1)))
+        let depth = plan.depth.constant ?? 512
+        var panels = max(1, min(8, (64 << 10) / max(depth * plan.tileColumns, 1)))
+        while panels > 1, let count = (plan.size(plan.outer) * plan.columnPanels).constant, count / panels < Self.fairBlocks,
+            (plan.rowCount.constant ?? 64) * plan.tileColumns * depth * (panels / 2) >= Self.leastProducts / 2 { panels /= 2 }
         let blocks = plan.columnPanels.dividedUp(by: .constant(panels))
         let frame = epilogueFrame(plan)
         try phase(units: plan.size(plan.outer) * blocks, work: plan.work) { unit in

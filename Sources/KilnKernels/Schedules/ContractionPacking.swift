@@ -104,7 +104,7 @@ extension GroupLowering {
         }
     }
 
-    private func stride(_ piece: IndexMap.Piece, _ operand: ValueID, _ variable: Int) -> Dim? {
+    private func memoryStride(_ piece: IndexMap.Piece, _ operand: ValueID, _ variable: Int) -> Dim? {
         zip(piece.indices, region.type(of: operand).strides).reduce(0) { $0 + $1.0 * $1.1 }.coefficient(ofIndex: variable)
     }
 
@@ -113,7 +113,7 @@ extension GroupLowering {
         let variables = packVariables
         let tile = plan.tileRows
         let isWhole = plan.rowCount.constant.map { $0 % tile == 0 } ?? false
-        if plan.m.count == 1, stride(plan.rows, plan.rowsOperand, plan.m[0]) == 1 {
+        if plan.m.count == 1, memoryStride(plan.rows, plan.rowsOperand, plan.m[0]) == 1 {
             let width = 16
             let first = panel * .constant(tile)
             return try depthLoops(plan, range, variables) { k in
@@ -154,8 +154,8 @@ extension GroupLowering {
         let isWhole = plan.columnCount.constant.map { $0 % tile == 0 } ?? false
         let start = writer.bind(panel * .constant(tile))
         func inside(_ column: Dim) -> [IndexCondition] { isWhole ? [] : [.isNonNegative(plan.columnCount - 1 - column)] }
-        let alongColumns = stride(plan.columns, plan.columnsOperand, plan.n.last!) == 1
-        let alongDepth = plan.k.last.map { stride(plan.columns, plan.columnsOperand, $0) == 1 } ?? false
+        let alongColumns = memoryStride(plan.columns, plan.columnsOperand, plan.n.last!) == 1
+        let alongDepth = plan.k.last.map { memoryStride(plan.columns, plan.columnsOperand, $0) == 1 } ?? false
         if !alongColumns, alongDepth {
             return try depthBlocks(plan, range, variables) { positions in
                 try writer.loop(to: .constant(tile)) { column in
@@ -168,12 +168,12 @@ extension GroupLowering {
             }
         }
         try depthLoops(plan, range, variables) { k in
-            for vector in 0..<plan.tileVectors {
-                try writer.lanes(plan.lanes, count: .constant(plan.lanes)) { lane in
-                    let column = start + .constant(vector * plan.lanes) + lane
+            for first in stride(from: 0, to: tile, by: plan.lanes) {
+                try writer.lanes(plan.lanes, count: .constant(min(plan.lanes, tile - first))) { lane in
+                    let column = start + .constant(first) + lane
                     elements.setVariable(columns, to: column)
                     let value = try columnElement(plan, variables, inside(column))
-                    writer.store(writer.convert(value, to: plan.accumulator), memory, base + k * .constant(tile) + .constant(vector * plan.lanes) + lane)
+                    writer.store(writer.convert(value, to: plan.accumulator), memory, base + k * .constant(tile) + .constant(first) + lane)
                 }
             }
         }
@@ -187,10 +187,11 @@ extension GroupLowering {
     private func packColumnRuns(_ plan: ContractionPlan, first: Dim, count: Dim, _ range: DepthRange, _ memory: Memory, _ base: Dim) throws {
         let inner = plan.n.last!
         let run = plan.contraction.sizes[inner]
-        let tile = Dim.constant(plan.tileColumns), lanes = Dim.constant(plan.lanes)
+        let tile = Dim.constant(plan.tileColumns)
         try writer.loop(to: count) { p in
-            for vector in 0..<plan.tileVectors {
-                let start = writer.bind((first + p) * tile + .constant(vector * plan.lanes))
+            for start in stride(from: 0, to: plan.tileColumns, by: plan.lanes) {
+                let lanes = Dim.constant(min(plan.lanes, plan.tileColumns - start)), offset = Dim.constant(start)
+                let start = writer.bind((first + p) * tile + offset)
                 let left = writer.bind(plan.columnCount - start)
                 let line = writer.bind(start / run)
                 func pack(line: Dim, isFirst: Bool) throws {
@@ -204,7 +205,7 @@ extension GroupLowering {
                             let begun: [IndexCondition] = isFirst ? [] : [.isNonNegative(lane - begin)]
                             let within = begun + [.isNonNegative(begin + run - 1 - lane), .isNonNegative(left - 1 - lane)]
                             let value = writer.convert(try columnElement(plan, frame.variables, within), to: plan.accumulator)
-                            writer.store(value, memory, base + (p * range.depth + k) * tile + .constant(vector * plan.lanes) + lane, where: begun)
+                            writer.store(value, memory, base + (p * range.depth + k) * tile + offset + lane, where: begun)
                         }
                     }
                 }

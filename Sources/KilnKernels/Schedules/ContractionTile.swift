@@ -3,29 +3,50 @@
 import KilnIR
 
 extension GroupLowering {
-    /// Accumulates one tile over `depth` products, from packed panels, and hands over the tile in stack memory (row by row).
+    /// Accumulates one tile over `depth` products, from packed panels, and hands over the tile in stack memory: row by row, `tilePitch` apart.
     func tile(_ plan: ContractionPlan, rows: (Memory, Dim), columns: (Memory, Dim), depth: Dim, into tile: Memory) {
-        let (mr, lanes, width) = (plan.tileRows, plan.lanes, plan.tileColumns)
-        let accumulators = writer.local(plan.accumulator, .constant(mr * width))
+        let (broadcast, vectors) = plan.isTurned ? (columns, rows) : (rows, columns)
+        let count = plan.isTurned ? plan.tileColumns : plan.tileRows
+        let (lanes, width) = (plan.lanes, plan.tileVectors * plan.lanes)
+        let accumulators = writer.local(plan.accumulator, .constant(count * width))
         func forEachVector(_ body: (Int, Int, Dim) -> Void) {
-            // Row by row: an element of the rows serves all vectors of columns at once, then its register is free.
-            for row in 0..<mr {
+            // Line by line: an element that is broadcast serves all vectors at once, then its register is free.
+            for line in 0..<count {
                 for vector in 0..<plan.tileVectors {
-                    writer.lanes(lanes, count: .constant(lanes)) { body(row, vector, .constant(row * width + vector * lanes) + $0) }
+                    writer.lanes(lanes, count: .constant(lanes)) { body(line, vector, .constant(line * width + vector * lanes) + $0) }
                 }
             }
         }
         forEachVector { _, _, address in writer.store(writer.constant(0, plan.accumulator), accumulators, address) }
         writer.loop(to: depth) { k in
-            forEachVector { row, vector, address in
-                let a = writer.load(rows.0, rows.1 + k * .constant(mr) + .constant(row), plan.accumulator)
-                let b = writer.load(columns.0, columns.1 + k * .constant(width) + .constant(vector * lanes) + writer.currentLane!, plan.accumulator)
+            prefetchRows(plan, rows, k)
+            forEachVector { line, vector, address in
+                let a = writer.load(broadcast.0, broadcast.1 + k * .constant(count) + .constant(line), plan.accumulator)
+                let b = writer.load(vectors.0, vectors.1 + k * .constant(width) + .constant(vector * lanes) + writer.currentLane!, plan.accumulator)
                 let sum = writer.load(accumulators, address, plan.accumulator)
                 writer.store(multiplyAdd(a, b, sum, plan.accumulator), accumulators, address)
             }
         }
-        forEachVector { _, _, address in writer.store(writer.load(accumulators, address, plan.accumulator), tile, address) }
+        if plan.isTurned {
+            for vector in 0..<plan.tileVectors {
+                writer.append(.transpose(Transposition(count, by: lanes, from: Access(accumulators, .constant(vector * lanes)), pitch: width,
+                                                       to: Access(tile, .constant(vector * lanes * plan.tilePitch)), pitch: plan.tilePitch)))
+            }
+        } else {
+            forEachVector { _, _, address in writer.store(writer.load(accumulators, address, plan.accumulator), tile, address) }
+        }
     }
+
+    /// Rows are mostly weights, which are many and come from memory; columns were packed just before.
+    private func prefetchRows(_ plan: ContractionPlan, _ rows: (Memory, Dim), _ k: Dim) {
+        let line = 64 / plan.accumulator.byteCount
+        for start in stride(from: 0, to: plan.tileRows, by: line) {
+            writer.prefetch(rows.0, rows.1 + (k + .constant(Self.productsAhead)) * .constant(plan.tileRows) + .constant(start))
+        }
+    }
+
+    /// Products between the fetching of a row's element and its use: some thousand cycles, in which memory answers.
+    private static let productsAhead = 64
 
     func multiplyAdd(_ a: ValueNumber, _ b: ValueNumber, _ sum: ValueNumber, _ dtype: DType) -> ValueNumber {
         dtype.isFloat ? writer.apply(.fusedMultiplyAdd, a, b, sum) : writer.apply(.add, sum, writer.apply(.multiply, a, b))
@@ -50,30 +71,32 @@ extension GroupLowering {
                            _ body: (_ address: Dim) throws -> Void) throws {
         let writer = self.writer
         let (mr, lanes, width) = (plan.tileRows, plan.lanes, plan.tileColumns)
+        let pitch = Dim.constant(plan.tilePitch)
         let firstRow = writer.bind(rowPanel * .constant(mr))
         let isWhole = plan.rowCount.constant.map { $0 % mr == 0 } ?? false
         let rows: Dim = isWhole ? .constant(mr) : writer.bind(Dim.minimum(plan.rowCount - firstRow, .constant(mr)))
         let firstColumn = writer.bind(columnPanel * .constant(width))
         try writer.loop(to: rows) { row in
             setVariables(plan.m, frame.variables, flat: writer.bind(firstRow + row), plan)
-            for vector in 0..<plan.tileVectors {
-                let start = firstColumn + .constant(vector * lanes)
+            for first in stride(from: 0, to: width, by: lanes) {
+                let start = firstColumn + .constant(first)
+                let most = min(lanes, width - first)
                 func inLanes(_ count: Dim) throws {
                     try writer.lanes(lanes, count: count) { lane in
                         self.elements.setVariable(frame.columns, to: start + lane)
-                        try body(row * .constant(width) + .constant(vector * lanes) + lane)
+                        try body(row * pitch + .constant(first) + lane)
                     }
                 }
                 if let n = plan.columnCount.constant, n % width == 0 {
-                    try inLanes(.constant(lanes))
+                    try inLanes(.constant(most))
                     continue
                 }
                 let rest = plan.columnCount - start
                 if let known = rest.constant {
-                    if known > 0 { try inLanes(.constant(min(known, lanes))) }
+                    if known > 0 { try inLanes(.constant(min(known, most))) }
                     continue
                 }
-                try writer.branch([.isNonNegative(rest - .constant(lanes))], then: { try inLanes(.constant(lanes)) }) {
+                try writer.branch([.isNonNegative(rest - .constant(most))], then: { try inLanes(.constant(most)) }) {
                     try writer.branch([.isNonNegative(rest - 1)]) { try inLanes(rest) }
                 }
             }
