@@ -43,7 +43,7 @@ let package = Package(
         .executableTarget(name: "KilnPTX", dependencies: ["KilnIR", "KilnOps", "KilnKernels", "KilnLLVM", "KilnCompiler"], path: "Tests/Benchmarks/KilnPTX"),
         .testTarget(name: "KilnIRTests", dependencies: ["KilnIR"], path: "Tests/KilnIRTests"),
         .testTarget(name: "LoopIRTests", dependencies: ["KilnIR", "KilnKernels"], path: "Tests/LoopIRTests"),
-        .executableTarget(name: "KilnFuzz", dependencies: ["Kiln", "KilnIR", "KilnOps", "KilnKernels", "KilnExecution", "KilnONNX", .product(name: "SwiftProtobuf", package: "swift-protobuf")], path: "Tests/Fuzz/KilnFuzz"),
+        .executableTarget(name: "KilnFuzz", dependencies: ["Kiln", "KilnIR", "KilnOps", "KilnPasses", "KilnKernels", "KilnExecution", "KilnONNX", .product(name: "SwiftProtobuf", package: "swift-protobuf")], path: "Tests/Fuzz/KilnFuzz"),
         .testTarget(name: "KilnKernelsTests", dependencies: ["KilnIR", "KilnOps", "KilnKernels"], path: "Tests/KilnKernelsTests"),
         .executableTarget(name: "KilnUlp", dependencies: ["KilnIR", "KilnOps", "KilnKernels", "KilnLLVM", "KilnCompiler", "KilnExecution"], path: "Tests/Benchmarks/KilnUlp"),
         .executableTarget(name: "KilnGPUKit", dependencies: ["Kiln", "KilnIR", "KilnOps", "KilnPasses", "KilnKernels", "KilnLLVM", "KilnCompiler"], path: "Tests/gpu/KilnGPUKit"),

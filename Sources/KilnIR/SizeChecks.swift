@@ -14,7 +14,7 @@ extension Graph {
     private func numberingRegions(_ next: inout Int) throws -> Graph {
         var graph = self
         for position in operations.indices where !operations[position].regions.isEmpty {
-            if try isConditional(operations[position]) {
+            if try condition(of: operations[position]) != nil {
                 graph.operations[position].attributes[Self.number] = .int(next)
                 next += 1
             }
@@ -25,11 +25,12 @@ extension Graph {
         return graph
     }
 
-    /// Whether calls may pass the operation's regions by.
-    fileprivate func isConditional(_ operation: Operation) throws -> Bool {
+    /// The control flow of an operation whose regions calls may pass by.
+    fileprivate func condition(of operation: Operation) throws -> Control? {
         switch try form(of: operation) {
-        case .control(.if), .control(.while): true
-        default: false
+        case .control(.if): .if
+        case .control(.while(let carried)): .while(carried: carried)
+        default: nil
         }
     }
 
@@ -55,8 +56,8 @@ public struct SizeChecks: Sendable {
 
     public init() {}
 
-    /// What the ops of a graph take for granted, for a program of what passes made of `graph.numberingRegions()`. Where an operation with
-    /// regions is gone, what they take for granted is checked around it.
+    /// What the ops of a graph take for granted, for a program of what passes made of `graph.numberingRegions()`. Where a branch is gone,
+    /// one of its regions may be in its place: what they take for granted is checked there. Of a loop that is gone nothing is left.
     public init(of graph: Graph, in result: Graph) throws {
         var left: Set<Int> = []
         result.collectNumbers(&left)
@@ -67,15 +68,19 @@ public struct SizeChecks: Sendable {
     private mutating func collect(_ graph: Graph, _ left: Set<Int>, _ next: inout Int) throws -> [SizeCheck] {
         var found: [SizeCheck] = []
         for operation in graph.operations {
-            found += operation.op.checks(graph.context(of: operation))
-            if operation.regions.isEmpty { continue }
-            var number: Int?
-            if try graph.isConditional(operation) {
-                number = next
-                next += 1
+            for check in operation.op.checks(graph.context(of: operation)) {
+                // What is divided by nothing holds for no size.
+                found += check.condition.expression.openDivisors.map { SizeCheck(.isNonNegative($0 - 1), message: check.message) } + [check]
             }
+            if operation.regions.isEmpty { continue }
+            let condition = try graph.condition(of: operation), number = next
+            if condition != nil { next += 1 }
             let lists = try operation.regions.map { try collect($0, left, &next) }
-            if let number, left.contains(number) { inside[number] = lists.map(Self.unique) } else { found += lists.flatMap { $0 } }
+            switch condition {
+            case .some where left.contains(number): inside[number] = lists.map(Self.unique)
+            case .while: continue
+            default: found += lists.flatMap { $0 }
+            }
         }
         return found
     }
@@ -83,5 +88,18 @@ public struct SizeChecks: Sendable {
     private static func unique(_ checks: [SizeCheck]) -> [SizeCheck] {
         var seen: Set<SizeCheck> = []
         return checks.filter { seen.insert($0).inserted }
+    }
+}
+
+extension Dim {
+    /// What the expression divides by, where that may be 0.
+    fileprivate var openDivisors: [Dim] {
+        terms.flatMap(\.atoms).flatMap { atom -> [Dim] in
+            switch atom {
+            case .symbol, .index: []
+            case .floorDivide(let a, let b): a.openDivisors + b.openDivisors + (IndexRanges.isNonNegative(b - 1) ? [] : [b])
+            case .maximum(let a, let b), .minimum(let a, let b): a.openDivisors + b.openDivisors
+            }
+        }
     }
 }

@@ -48,10 +48,29 @@ struct RegionSizeTests {
         let body = try Self.region(types) { [$0[0] + 1, $0[1] + $0[2].take($0[0], axis: 0)] }
         let results = b.append(Catalogue.op(named: "while")!, [b.full(0, count), b.full(0, sum), x, rounds], ["carried": .int(2)], regions: [condition, body])
         let graph = try b.finish([("sum", results[1])])
+        let unused = try b.finish([("whole", x.sum())])
         func times(_ number: Int) -> Literal { Literal(.i64, [], scalars: [.integer(Int64(number))]) }
         for compiled in try Compiled.all(graph, runner) {
             for size in [0, 1, 5] { try Self.check(graph, compiled, [Self.counting(size), times(size)]) }
             #expect(throws: RuntimeError.self) { try compiled.run([Self.counting(0), times(1)]) }
+        }
+        for compiled in try Compiled.all(unused, runner) { try Self.check(unused, compiled, [Self.counting(0), times(0)]) }
+    }
+
+    /// A size that is a quotient, where nothing is what it is divided by.
+    @Test(arguments: Runner.all) func nothingIsDividedByNothing(_ runner: Runner) throws {
+        let b = GraphBuilder("quotient")
+        let x = b.input("x", TensorType(.f32, ["n", "m"])), n: Dim = "n", m: Dim = "m"
+        let rows = x.reshape([n, (n * m) / (n * 2), 2])
+        let graph = try b.finish([("y", x.exp())])
+        for compiled in try Compiled.all(graph, runner) {
+            try Self.check(graph, compiled, [Literal(.f32, [2, 4], doubles: Array(repeating: 0, count: 8))])
+            for shape in [[0, 4], [2, 3]] {
+                let input = Literal(.f32, shape, doubles: Array(repeating: 0, count: shape.reduce(1, *)))
+                #expect(throws: CompileError.self) { try Interpreter.run(graph, inputs: [input]) }
+                let refused = #expect(throws: RuntimeError.self) { try compiled.run([input]) }
+                #expect(refused?.name == "check failed", "\(rows.type): \(refused?.description ?? "nothing")")
+            }
         }
     }
 

@@ -32,6 +32,10 @@ struct InputNumbers {
         for (port, type) in zip(graph.inputs, graph.inputTypes) {
             let sizes = type.shape.compactMap { $0.evaluate(symbols: symbols) }
             guard sizes.count == type.rank, sizes.allSatisfy({ $0 >= 0 && $0 <= 1 << 12 }), sizes.reduce(1, { min($0, 1 << 16) * $1 }) <= 1 << 14 else { return nil }
+            if let own = model.parameters.first(where: { $0.name == port.name })?.value {
+                inputs.append(own)
+                continue
+            }
             let isText = texts.contains(port.name)
             inputs.append(Literal(type.dtype, sizes, scalars: (0..<sizes.reduce(1, *)).map { _ in isText ? .unsigned(letter()) : scalar(type.dtype, style) }))
         }
