@@ -128,7 +128,7 @@ struct Loop {
         let gradients = inner.inline(roundGradient, state + captured + cotangents.prefix(activeState.count))
         let stepped = active.indices.map { number in
             // A carried value's gradient is handed on; a captured one's gathers over the rounds.
-            number < activeState.count ? gradients[number] : cotangents[number] + gradients[number]
+            number < activeState.count ? gradients[number] : cotangents[number].accumulated(with: gradients[number])
         }
         return try inner.finish(([before] + stepped).enumerated().map { ("n\($0)", $1) })
     }

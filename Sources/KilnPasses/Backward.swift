@@ -66,8 +66,12 @@ extension Differentiate {
         guard let rule = operation.op.pullback else {
             throw context.error("has no gradient", fix: "detach its operands, or give the function a gradient of your own")
         }
-        let gradients = try rule(PullbackContext(context: context, operands: operation.operands.map(builder.value),
-                                                 results: operation.results.map(builder.value), cotangents: cotangents))
+        var pull = PullbackContext(context: context, operands: operation.operands.map(builder.value), results: operation.results.map(builder.value),
+                                   cotangents: cotangents)
+        let isNarrow = operation.regions.isEmpty && (pull.operands + pull.results).contains { $0.dtype.isTooNarrowToAdd }
+        if isNarrow { pull = pull.widened }
+        var gradients = try rule(pull)
+        if isNarrow { gradients = zip(gradients, context.operands).map { $0?.cast(to: $1.dtype) } }
         guard gradients.count == operation.operands.count else {
             throw InternalError("differentiate", "\(operation.op.name) has \(operation.operands.count) operands and gives \(gradients.count) gradients")
         }
@@ -98,7 +102,31 @@ private struct Cotangents {
     subscript(value: ValueID) -> Value? { value < values.count ? values[value] : nil }
 
     mutating func add(_ cotangent: Value, to value: ValueID) {
-        if let earlier = values[value] { values[value] = earlier + cotangent } else { values[value] = cotangent }
+        values[value] = values[value].map { $0.accumulated(with: cotangent) } ?? cotangent
+    }
+}
+
+extension Value {
+    /// The sum of two cotangents.
+    func accumulated(with other: Value) -> Value { (widened + other.widened).cast(to: dtype) }
+
+    fileprivate var widened: Value { dtype.isTooNarrowToAdd ? cast(to: .f32) : self }
+}
+
+extension DType {
+    /// Whether these are floats to keep and to multiply, whose gradients are computed in f32.
+    fileprivate var isTooNarrowToAdd: Bool { Self.floats8.contains(self) }
+}
+
+extension PullbackContext {
+    /// What a rule is given where floats are too narrow for its arithmetic.
+    fileprivate var widened: PullbackContext {
+        var copy = self
+        copy.context.operands = context.operands.map { $0.dtype.isTooNarrowToAdd ? $0.with(dtype: .f32) : $0 }
+        copy.operands = operands.map(\.widened)
+        copy.results = results.map(\.widened)
+        copy.cotangents = cotangents.map { $0?.widened }
+        return copy
     }
 }
 

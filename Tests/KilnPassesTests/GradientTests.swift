@@ -26,6 +26,27 @@ struct GradientTests {
         print("\(name): \(cases) derivatives match differences")
     }
 
+    /// Floats that no op adds carry gradients all the same, also where two reach one value.
+    @Test(arguments: DType.floats8) func narrowFloatsCarryGradients(_ dtype: DType) throws {
+        var count = 0
+        for op in Catalogue.all where op.pullback != nil && op.dtypes.contains(dtype) {
+            for sample in op.samples(dtype) where sample.isSmooth && sample.operands.contains(where: { $0.dtype == dtype }) {
+                let builder = GraphBuilder("narrow")
+                let operands = sample.operands.enumerated().map { builder.input("x\($0)", $1) }
+                let results = (0..<2).flatMap { _ in builder.append(op, operands, sample.attributes, regions: sample.regions) }.filter(\.dtype.isFloat)
+                let graph = try builder.finish(results.enumerated().map { ("y\($0)", $1) })
+                let variables = graph.inputs.map(\.value).filter { graph.type(of: $0).dtype == dtype }
+                if results.isEmpty || variables.isEmpty { continue }
+                do {
+                    let gradients = try Differentiate.gradients(graph, of: results.map(\.id), withRespectTo: variables)
+                    #expect(gradients.outputTypes.suffix(variables.count) == variables.map { graph.type(of: $0) }[...])
+                } catch { Issue.record("\(op.name): \(error)") }
+                count += 1
+            }
+        }
+        #expect(count > 20, "\(count) samples")
+    }
+
     /// First and second derivative of one sample; gives the number of cases.
     private func check(_ op: OpDefinition, _ sample: OpSample, _ title: String, _ random: Random) throws -> Int {
         var random = random

@@ -119,9 +119,9 @@ struct Reference {
             let exponents = operands.flatMap(\.doubles).map { $0 == 0 || !$0.isFinite ? 0 : abs(Int($0.exponent)) + 1 }
             if exponents.reduce(0, +) > Int(result.dtype.greatestSum.exponent) - 2 { isOpen = true }
             return shifted(result, relative: root * unit)
-        case .attention:
+        case .attention(let attention):
             let greatest = operands.map { $0.dtype.isFloat ? $0.mapReals(abs).doubles.max() ?? 0 : 0 }
-            if operands.contains(where: { !$0.isFinite }) || greatest[0] * greatest[1] * Double(operands[0].count) > result.dtype.greatestSum { isOpen = true }
+            if operands.contains(where: { !$0.isFinite }) || greatest[0] * greatest[1] * Double(operands[0].count) * max(abs(attention.scale), 1) > result.dtype.greatestSum { isOpen = true }
             return shifted(result, relative: 32 * unit)
         default: return result
         }
