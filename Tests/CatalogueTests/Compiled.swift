@@ -15,8 +15,10 @@ struct Compiled {
     let gpu: GPU?
 
     /// Compiles with the verifier on after each pass.
-    init(_ graph: Graph) throws {
-        let artifact = try Pipeline.compile(graph, options: Self.options)
+    init(_ graph: Graph, for target: Target? = nil) throws {
+        var options = Self.options
+        if let target { options.target = target }
+        let artifact = try Pipeline.compile(graph, options: options)
         self.init(groups: artifact.groups, program: artifact.program, executable: try Self.load(artifact.code))
     }
 

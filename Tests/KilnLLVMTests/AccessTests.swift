@@ -42,6 +42,26 @@ import Testing
         }
     }
 
+    @Test(arguments: [DType.f32, .f64, .i8, .bool], [1, 2, 4, 8, 16])
+    func transposes(dtype: DType, width: Int) throws {
+        let (sourcePitch, targetPitch) = (width + 3, width + 1)
+        let source = Literal(dtype, [width * sourcePitch + 1], scalars: (0...width * sourcePitch).map { .integer(Int64($0 * 7 % 5 - $0 % 2)) })
+        for target in [host, try #require(HostTarget.named("x86-64-v3"))] {
+            for rows in Set([1, (width + 1) / 2, width]) {
+                let body = Statement.transpose(Transposition(rows, by: width, from: Access(.buffer(0), 1), pitch: sourcePitch,
+                                                             to: Access(.buffer(1), 0), pitch: targetPitch))
+                let made = program("transpose", inputs: [source.type], outputs: [TensorType(dtype, [.constant(width * targetPitch)])],
+                                   body: [.prefetch(Access(.buffer(0), 1_000_000)), body])
+                let result = try run(made, [source], target: target)[0].doubles
+                for row in 0..<rows {
+                    for column in 0..<width {
+                        #expect(result[column * targetPitch + row] == source.doubles[1 + row * sourcePitch + column], "\(row), \(column) of \(rows)")
+                    }
+                }
+            }
+        }
+    }
+
     @Test(arguments: [-1, 0, 2, 3, -2, 5])
     func strided(stride: Int) throws {
         let source = ramp(.f32, 400)

@@ -35,6 +35,8 @@ let example = """
           for unrolled d3 in 0 ..< 4 {
             %9 = convert bf16 %7
           }
+          prefetch @x[d5 + 64]
+          transpose 3 by 4 $0[0] pitch 4 to $1[d5] pitch 16
           if (d5 - 7 == 0) {
             store stream @x#1[4096*d0] where (d0 >= 0) = %7
           } else {
