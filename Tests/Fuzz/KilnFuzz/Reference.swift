@@ -122,7 +122,8 @@ struct Reference {
         case .attention(let attention):
             let greatest = operands.map { $0.dtype.isFloat ? $0.mapReals(abs).doubles.max() ?? 0 : 0 }
             if operands.contains(where: { !$0.isFinite }) || greatest[0] * greatest[1] * Double(operands[0].count) * max(abs(attention.scale), 1) > result.dtype.greatestSum { isOpen = true }
-            return shifted(result, relative: 32 * unit)
+            // Weighted values may cancel.
+            return shifted(result, relative: 32 * unit, absolute: Array(repeating: 8 * unit * (greatest.max() ?? 0), count: result.count))
         default: return result
         }
     }
