@@ -27,6 +27,9 @@ struct ContractionPlan {
     var tileColumns = 1
     /// Whether the rows of the register tile lie in vectors and columns are broadcast, which suits few columns.
     var isTurned = false
+    /// Whether rows or columns are fetched ahead of their use: constants, which nothing has brought near since the last call.
+    var fetchesRows = false
+    var fetchesColumns = false
 
     var accumulator: DType { contraction.accumulator }
     /// Elements between rows of a finished tile.

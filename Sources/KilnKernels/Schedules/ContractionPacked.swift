@@ -13,11 +13,16 @@ extension GroupLowering {
 
     /// Packs the rows once, and the columns once or (where packing writes elements many times over) in each block.
     func contractionPacked(_ plan: ContractionPlan) throws {
+        var plan = plan
         try beginPacking(plan)
         let range = fullDepth(plan)
         let rowsOuter = plan.size(plan.rowsOuter)
         let rowPanel = plan.depth * .constant(plan.tileRows)
-        if let rows = constantRows(plan) { return try columnsPacked(plan, rows, range) }
+        if let rows = constantRows(plan) {
+            plan.fetchesRows = true
+            return try columnsPacked(plan, rows, range)
+        }
+        plan.fetchesColumns = constantColumns(plan) != nil
         let packedRows = temporary("rows", plan.accumulator, [rowsOuter * plan.rowPanels * rowPanel])
         try phase(units: rowsOuter * plan.rowPanels, work: rowsOuter * plan.rowPanels * rowPanel * 4) { unit in
             let place = unflatten(unit, [rowsOuter, plan.rowPanels])

@@ -19,7 +19,8 @@ extension GroupLowering {
         }
         forEachVector { _, _, address in writer.store(writer.constant(0, plan.accumulator), accumulators, address) }
         writer.loop(to: depth) { k in
-            prefetchRows(plan, rows, k)
+            if plan.fetchesRows { fetch(rows, k, plan.tileRows, plan.accumulator) }
+            if plan.fetchesColumns { fetch(columns, k, plan.tileColumns, plan.accumulator) }
             forEachVector { line, vector, address in
                 let a = writer.load(broadcast.0, broadcast.1 + k * .constant(count) + .constant(line), plan.accumulator)
                 let b = writer.load(vectors.0, vectors.1 + k * .constant(width) + .constant(vector * lanes) + writer.currentLane!, plan.accumulator)
@@ -37,15 +38,14 @@ extension GroupLowering {
         }
     }
 
-    /// Rows are mostly weights, which are many and come from memory; columns were packed just before.
-    private func prefetchRows(_ plan: ContractionPlan, _ rows: (Memory, Dim), _ k: Dim) {
-        let line = 64 / plan.accumulator.byteCount
-        for start in stride(from: 0, to: plan.tileRows, by: line) {
-            writer.prefetch(rows.0, rows.1 + (k + .constant(Self.productsAhead)) * .constant(plan.tileRows) + .constant(start))
+    /// Fetches what the products some way on will read of a panel.
+    private func fetch(_ panel: (Memory, Dim), _ k: Dim, _ width: Int, _ dtype: DType) {
+        for start in stride(from: 0, to: width, by: 64 / dtype.byteCount) {
+            writer.prefetch(panel.0, panel.1 + (k + .constant(Self.productsAhead)) * .constant(width) + .constant(start))
         }
     }
 
-    /// Products between the fetching of a row's element and its use: some thousand cycles, in which memory answers.
+    /// Products between the fetching of an element and its use: some thousand cycles, in which memory answers.
     private static let productsAhead = 64
 
     func multiplyAdd(_ a: ValueNumber, _ b: ValueNumber, _ sum: ValueNumber, _ dtype: DType) -> ValueNumber {
