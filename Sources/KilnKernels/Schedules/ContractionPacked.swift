@@ -22,7 +22,6 @@ extension GroupLowering {
             plan.fetchesRows = true
             return try columnsPacked(plan, rows, range)
         }
-        plan.fetchesColumns = constantColumns(plan) != nil
         let packedRows = temporary("rows", plan.accumulator, [rowsOuter * plan.rowPanels * rowPanel])
         try phase(units: rowsOuter * plan.rowPanels, work: rowsOuter * plan.rowPanels * rowPanel * 4) { unit in
             let place = unflatten(unit, [rowsOuter, plan.rowPanels])
@@ -33,9 +32,11 @@ extension GroupLowering {
     }
 
     private func columnsPacked(_ plan: ContractionPlan, _ rows: Memory, _ range: DepthRange) throws {
-        if isExpanding(plan), !plan.isTurned, !isPackedOnce(plan) { try columnsInBlocks(plan, rows, range) } else {
-            try tiles(plan, rows, try columnsOnce(plan, range))
-        }
+        if isExpanding(plan), !plan.isTurned, !isPackedOnce(plan) { return try columnsInBlocks(plan, rows, range) }
+        let columns = try columnsOnce(plan, range)
+        var plan = plan
+        plan.fetchesColumns = constantColumns(plan) == columns
+        try tiles(plan, rows, columns)
     }
 
     /// Whether columns whose packing writes elements many times over are packed before all tiles nonetheless: where they are few, so that
