@@ -86,11 +86,11 @@ let example = """
     }
 
     static let errors: [(String, String, String)] = [
-        ("launch @k\n", "launch @q\n", "p:43:12: there is no kernel `q`"),
+        ("launch @k\n", "launch @q\n", "p:45:12: there is no kernel `q`"),
         ("%1 = multiply f32", "%1 = multiplied f32", "p:16:16: expected an instruction, found `multiplied`"),
         ("@x#1: f32", "@x: f32", "p:3:12: there is a `x` already; name this one `x#1`"),
         ("for d1", "for x1", "p:13:11: expected an index variable, such as `d0`, found `x1`"),
-        ("d0 >= 0", "d0 >= 1", "p:31:49: expected `0`, found `1`"),
+        ("d0 >= 0", "d0 >= 1", "p:33:49: expected `0`, found `1`"),
     ]
 
     @Test(arguments: errors.indices) func saysWhatIsWrong(number: Int) throws {
