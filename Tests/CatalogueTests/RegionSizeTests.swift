@@ -85,7 +85,7 @@ struct RegionSizeTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func compilesHundredsOfAxes() throws {
+    @Test func compilesHundredsOfAxes() throws {
         let b = GraphBuilder("axes"), rank = 600
         let x = b.input("x", TensorType(.f32, [3, 4]))
         let shape = (0..<rank).map { $0 == 20 ? 3 : $0 == 400 ? 4 : 1 as Dim }
