@@ -142,13 +142,15 @@ extension GroupLowering {
         let cost = panelCost(columns, turned.tileColumns) * 2 + Double((columns + width - 1) / width) * turning
         let all = cost * Double((rows + turned.tileRows - 1) / turned.tileRows)
         let straight = panelCost(rows, plan.tileRows) * Double((columns + plan.tileColumns - 1) / plan.tileColumns * plan.tileVectors)
-        guard all * 1.04 < straight, constantRows(turned) != nil else { return nil }
+        guard all * Self.leastGain < straight, constantRows(turned) != nil else { return nil }
         return turned
     }
 
     /// Bounds of what is packed for a turned tile: a panel that fits into a core's own cache, and columns that fit into the shared one.
     private static let greatestTurnedDepth = 8192
     private static let mostTurnedColumns = 1 << 21
+    /// The estimates are too rough to tell less of a difference than this.
+    private static let leastGain = 1.04
 
     /// Few results from many products: cut along the summed axes instead.
     private func isSplit(_ plan: ContractionPlan) -> Bool {
