@@ -1,4 +1,5 @@
-// Times one workload and prints a JSON line: `KilnBenchmarks WORKLOAD [--threads N] [--models FOLDER] [--json]`.
+// Times one workload and prints a JSON line: `KilnBenchmarks WORKLOAD [--threads N] [--models FOLDER] [--json]`; or, as `compile_growth`,
+// prints how compile time grows with the graph.
 
 import Foundation
 import KilnExecution
@@ -52,11 +53,20 @@ func option(_ name: String) -> String? {
     arguments.firstIndex(of: name).flatMap { $0 + 1 < arguments.count ? arguments[$0 + 1] : nil }
 }
 
+if arguments.first == "compile_growth" {
+    do {
+        try CompileGrowth.run(Array(arguments.dropFirst()))
+        exit(0)
+    } catch {
+        FileHandle.standardError.write(Data("\(error)\n".utf8))
+        exit(1)
+    }
+}
 guard let name = arguments.first, let workload = Workloads.named(name, models: option("--models") ?? "models") else {
     let names = Workloads.all.keys.sorted().joined(separator: " ")
     FileHandle.standardError.write(Data("""
         usage: KilnBenchmarks WORKLOAD [--threads N] [--models FOLDER] [--json]
-        workloads: \(names) model_NAME import_NAME, for FOLDER/NAME.onnx (models)\n
+        workloads: \(names) model_NAME import_NAME, for FOLDER/NAME.onnx (models); compile_growth\n
         """.utf8))
     exit(1)
 }
