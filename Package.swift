@@ -51,6 +51,7 @@ let package = Package(
         .testTarget(name: "KilnOpsTests", dependencies: ["KilnIR", "KilnOps", "KilnPasses"], path: "Tests/KilnOpsTests"),
         .testTarget(name: "KilnPassesTests", dependencies: ["KilnIR", "KilnOps", "KilnPasses"], path: "Tests/KilnPassesTests"),
         .testTarget(name: "KilnLLVMTests", dependencies: ["KilnIR", "KilnKernels", "KilnLLVM", "KilnRuntime", "KilnEmulator"], path: "Tests/KilnLLVMTests"),
+        .testTarget(name: "KilnCompilerTests", dependencies: ["KilnIR", "KilnOps", "KilnKernels", "KilnLLVM", "KilnCompiler"], path: "Tests/KilnCompilerTests"),
         .testTarget(name: "FileTests", dependencies: ["Kiln", "KilnIR", "KilnOps", "KilnExecution"], path: "Tests/FileTests", exclude: ["Fixtures"]),
         .testTarget(name: "CatalogueTests", dependencies: ["KilnIR", "KilnOps", "KilnPasses", "KilnKernels", "KilnLLVM", "KilnCompiler", "KilnExecution"], path: "Tests/CatalogueTests"),
         .testTarget(name: "ArchitectureTests", dependencies: ["KilnIR", "KilnOps", "KilnLLVM", "KilnCompiler"], path: "Tests/ArchitectureTests"),

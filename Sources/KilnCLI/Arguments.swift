@@ -1,5 +1,5 @@
 // Everything that the command line and the environment can say, in one place; subcommands take what they need of it.
-// The environment's KILN_NUM_THREADS is the runtime's default for `--threads`, and read there.
+// The environment's KILN_NUM_THREADS is the runtime's default for `--threads`, and read there; KILN_CACHE is the compiler's.
 import ArgumentParser
 import Kiln
 import KilnCompiler
@@ -36,11 +36,16 @@ struct TargetArguments: ParsableArguments {
     @Flag(help: "Verify after every step.")
     var verify = false
 
+    @Flag(help: "Make all code anew, and keep none; KILN_CACHE=off says the same.")
+    var noCache = false
+
     func options() throws -> Options {
         guard let processor = HostTarget.named(target) else {
             throw CompileError("--target", "there is no target '\(target)'", fix: "choose from \(HostTarget.names.joined(separator: ", "))")
         }
-        return Options(target: processor, verifies: verify)
+        var options = Options(target: processor, verifies: verify)
+        if noCache { options.cache = nil }
+        return options
     }
 
     /// The same for a device on which a model is to run.
@@ -51,6 +56,7 @@ struct TargetArguments: ParsableArguments {
         }
         var options = try device.options()
         options.verifies = verify
+        if noCache { options.cache = nil }
         return options
     }
 }

@@ -28,9 +28,9 @@ struct InspectCommand: ParsableCommand {
         case .graph: break
         case .groups: if let kernel { print(groups.groupRegions[kernel].description(literalsAtMost: stage.longest), terminator: "") }
         case .loops: print(kernel.map { program.kernels[$0].description(in: program) } ?? program.description(literalsAtMost: stage.longest), terminator: "")
-        case .llvm: try printEach(kernel, program) { try LLVMBackend.llvmText(program, kernel: $0, target: options.target) }
+        case .llvm: try show(kernel, program, .llvm, options)
         case .ptx where kernel == nil: print(try Pipeline.generate(program, options).devices.compactMap(\.ptx).joined(), terminator: "")
-        case .asm, .ptx: try printEach(kernel, program) { try LLVMBackend.assembly(program, kernel: $0, target: options.target) }
+        case .asm, .ptx: try show(kernel, program, .assembly, options)
         }
     }
 
@@ -42,10 +42,15 @@ struct InspectCommand: ParsableCommand {
     }
 
     /// The text of one kernel, or of every kernel and then of what calls them.
-    private func printEach(_ kernel: Int?, _ program: Program, _ text: (Int?) throws -> String) throws {
-        if let kernel { return print(try text(kernel), terminator: "") }
-        for number in program.kernels.indices { print(try text(number)) }
-        print(try text(nil), terminator: "")
+    private func show(_ kernel: Int?, _ program: Program, _ listing: LLVMBackend.Listing, _ options: Options) throws {
+        if let kernel {
+            let text = switch listing {
+            case .llvm: try LLVMBackend.llvmText(program, kernel: kernel, target: options.target)
+            case .assembly: try LLVMBackend.assembly(program, kernel: kernel, target: options.target)
+            }
+            return print(text, terminator: "")
+        }
+        print(try LLVMBackend.texts(program, target: options.target, listing, threads: options.threads).joined(separator: "\n"), terminator: "")
     }
 }
 

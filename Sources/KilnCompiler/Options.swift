@@ -12,20 +12,23 @@ public struct Options: Sendable {
     public var devices: [Target]
     /// The path of NVIDIA's assembler, for machine code beside the PTX.
     public var ptxas: String?
-    /// Threads that generate code side by side.
+    /// Threads that generate code side by side; 0 for as many as the process may use.
     public var threads: Int
     /// Whether the IR is verified after every pass.
     public var verifies: Bool
+    /// Where code is kept from one compilation to the next; nil for nowhere. The user's folder, unless the environment says otherwise.
+    public var cache: (any CodeCache)?
     /// Receives the text after each pass, or that it changed nothing.
     public var log: (@Sendable (String) -> Void)?
 
-    public init(target: Target = HostTarget.detect(), devices: [Target] = [], ptxas: String? = nil, threads: Int = 2,
-                verifies: Bool = false, log: (@Sendable (String) -> Void)? = nil) {
+    public init(target: Target = HostTarget.detect(), devices: [Target] = [], ptxas: String? = nil, threads: Int = 0,
+                verifies: Bool = false, cache: (any CodeCache)? = DiskCache.standard, log: (@Sendable (String) -> Void)? = nil) {
         self.target = target
         self.devices = devices
         self.ptxas = ptxas
         self.threads = threads
         self.verifies = verifies
+        self.cache = cache
         self.log = log
     }
 }

@@ -63,7 +63,7 @@ public enum Pipeline {
 
     /// Translates the loops for several targets to one code, of which a call takes what its device runs.
     public static func generate(_ programs: [(program: Program, target: Target)], _ options: Options) throws -> ObjectCode {
-        try LLVMBackend.compile(programs, options: .init(threads: options.threads, verifies: options.verifies, ptxas: options.ptxas))
+        try LLVMBackend.compile(programs, options: .init(threads: options.threads, verifies: options.verifies, ptxas: options.ptxas, cache: options.cache))
     }
 
     private static func run(_ names: [String], on graph: Graph, _ options: Options) throws -> Graph {

@@ -1,4 +1,4 @@
-// What a compilation consists of: the programs by their targets, and the jobs into which their kernels are shared out.
+// What a compilation consists of: the programs by their targets, and the jobs into which their functions are shared out.
 
 import KilnIR
 import KilnKernels
@@ -15,7 +15,7 @@ struct Build: Sendable {
     /// The programs' big constants.
     let constants: SharedConstants
     /// The texts of the programs' checks, without repetitions.
-    let messages: [String]
+    let messages: Messages
 
     init(_ parts: [Part], _ options: LLVMBackend.Options) throws {
         let hosts = parts.filter { $0.target.gpu == nil }
@@ -31,19 +31,19 @@ struct Build: Sendable {
         host.gpu = nil
         self.host = host
         constants = SharedConstants(name, parts.map(\.program))
-        var messages: [String] = []
-        for part in parts { for message in part.program.messages where !messages.contains(message) { messages.append(message) } }
-        self.messages = messages
+        messages = Messages(parts.map(\.program))
         var jobs = parts.flatMap { part in
-            let tasks = SharedTasks(part.program, isShared: part.target.gpu == nil)
-            return Partition(part.program, tasks).parts.map { Job(program: part.program, target: part.target, part: $0, tasks: tasks) }
+            var tasks = SharedTasks(part.program, isShared: part.target.gpu == nil)
+            let parts = Partition(part.program, tasks).parts
+            for part in parts where !part.hasEntry { tasks.name(part.tasks) }
+            return parts.map { Job(program: part.program, target: part.target, part: $0, tasks: tasks) }
         }
         for number in jobs.indices where jobs[number].target.gpu != nil { jobs[number].part.hasEntry = false }
         if hosts.isEmpty {
-            jobs.append(Job(program: main.program, target: host, part: KilnLLVM.Part(kernels: [], hasEntry: true),
+            jobs.append(Job(program: main.program, target: host, part: KilnLLVM.Part(tasks: [], hasEntry: true, weight: 0),
                             tasks: SharedTasks(main.program, isShared: false), isTableAlone: true))
         }
-        self.jobs = jobs.filter { !$0.part.kernels.isEmpty || $0.part.hasEntry }
+        self.jobs = jobs.filter { !$0.part.tasks.isEmpty || $0.part.hasEntry }
     }
 }
 
@@ -56,51 +56,80 @@ struct Job: Sendable {
     var tasks: SharedTasks
     /// Whether there is no entry, only the program's table.
     var isTableAlone = false
+
+    /// Whether nothing runs more than once a call: as long as the program has steps, and translated in the simplest way, in linear time.
+    var isGlue: Bool { part.tasks.isEmpty }
 }
 
-/// Kernels that share a module.
+/// Functions that share a module.
 struct Part: Sendable {
-    var kernels: [Int]
+    var tasks: [SharedTasks.Place]
     var hasEntry: Bool
+    /// How much code it is, by which the largest is begun first.
+    var weight: Int
 }
 
-/// How a program's kernels are shared out over modules: by their sizes, never by the number of threads.
+/// How a program's functions are shared out over modules: in their order and by their sizes, never by the number of threads, so that
+/// programs that begin alike have modules in common. What is small as a whole is one module.
 struct Partition {
     let parts: [Part]
 
-    init(_ program: Program, _ tasks: SharedTasks, mostParts: Int = 8, leastWeight: Int = 150) {
-        let weights = program.kernels.indices.map { tasks.weight(of: $0, in: program) }
-        let count = max(1, min(mostParts, weights.reduce(0, +) / leastWeight))
-        var loads = [Int](repeating: 0, count: count)
-        var parts = (0..<count).map { Part(kernels: [], hasEntry: $0 == 0) }
-        for kernel in program.kernels.indices.filter({ weights[$0] > 0 }).sorted(by: { (weights[$1], $0) < (weights[$0], $1) }) {
-            let lightest = loads.indices.min { (loads[$0], $0) < (loads[$1], $1) }!
-            loads[lightest] += weights[kernel]
-            parts[lightest].kernels.append(kernel)
+    /// - Parameter leastWeight: of a module, but for the last; a module costs LLVM a millisecond by itself.
+    init(_ program: Program, _ tasks: SharedTasks, leastWeight: Int = 150) {
+        let weights = tasks.own.map { 10 + program.kernels[$0.kernel].phases[$0.phase].weight }
+        let entry = Part(tasks: [], hasEntry: true, weight: program.steps.count)
+        if weights.reduce(0, +) <= leastWeight {
+            parts = [Part(tasks: tasks.own, hasEntry: true, weight: weights.reduce(0, +))]
+            return
         }
-        for number in parts.indices { parts[number].kernels.sort() }
+        var parts = [entry]
+        var open = Part(tasks: [], hasEntry: false, weight: 0)
+        for (place, weight) in zip(tasks.own, weights) {
+            open.tasks.append(place)
+            open.weight += weight
+            if open.weight >= leastWeight {
+                parts.append(open)
+                open = Part(tasks: [], hasEntry: false, weight: 0)
+            }
+        }
+        if !open.tasks.isEmpty { parts.append(open) }
         self.parts = parts
     }
 }
 
-extension Program {
-    /// The texts of all checks, without repetitions, in order.
-    var messages: [String] {
-        var found: [String] = []
-        func visit(_ steps: [Step]) {
-            for step in steps {
-                switch step {
-                case .check(_, let message): if !found.contains(message) { found.append(message) }
-                case .branch(_, let then, let otherwise): visit(then + otherwise)
-                case .loop(let test, _, let body): visit(test + body)
-                case .launch, .copy, .measure: break
-                }
-            }
-        }
-        visit(steps)
-        return found
+/// The texts of all checks of programs, without repetitions, in order.
+struct Messages: Sendable {
+    private(set) var texts: [String] = []
+    private var numbers: [String: Int] = [:]
+
+    init(_ programs: [Program]) {
+        for program in programs { visit(program.steps) }
     }
 
+    private mutating func visit(_ steps: [Step]) {
+        for step in steps {
+            switch step {
+            case .check(_, let message):
+                if numbers[message] == nil {
+                    numbers[message] = texts.count
+                    texts.append(message)
+                }
+            case .branch(_, let then, let otherwise):
+                visit(then)
+                visit(otherwise)
+            case .loop(let test, _, let body):
+                visit(test)
+                visit(body)
+            case .launch, .copy, .measure: break
+            }
+        }
+    }
+
+    /// A text's number.
+    func number(of text: String) -> Int? { numbers[text] }
+}
+
+extension Program {
     /// The types of inputs and of outputs.
     var argumentTypes: [[TensorType]] {
         [arguments { if case .input(let i) = $0 { i } else { nil } }, arguments { if case .output(let i) = $0 { i } else { nil } }].map { $0.map(\.type) }

@@ -13,12 +13,14 @@ private enum DeviceCallField: Int, CaseIterable {
 struct DeviceEntryEmitter: StepEmitter {
     let module: Module
     let program: Program
-    let messages: [String]
+    let messages: Messages
     let function: LLVMValueRef
     let emitter: FunctionEmitter
     private let fields: [LLVMValueRef]
     private let bases: [LLVMValueRef]
     private let entryBuilder: LLVMBuilderRef
+    /// The number of each kernel's first phase among all phases.
+    private let firstPhases: [Int]
     /// Memory for what functions of the call are given: parameters, maps, a launch, and what is read.
     private let (parameters, maps, launchRecord, answer): (LLVMValueRef, LLVMValueRef, LLVMValueRef, LLVMValueRef)
 
@@ -26,11 +28,11 @@ struct DeviceEntryEmitter: StepEmitter {
     private static let mapSlots = 15
 
     /// Emits all of the function for the host.
-    static func emit(_ module: Module, _ program: Program, host: Target, prefix: String, messages: [String]) throws -> LLVMValueRef {
+    static func emit(_ module: Module, _ program: Program, host: Target, prefix: String, messages: Messages) throws -> LLVMValueRef {
         try emit(module, program, host, name: "\(prefix)_entry") { try DeviceEntryEmitter(module, program, messages, $0, $1, $2) }
     }
 
-    private init(_ module: Module, _ program: Program, _ messages: [String], _ function: LLVMValueRef, _ entryBuilder: LLVMBuilderRef,
+    private init(_ module: Module, _ program: Program, _ messages: Messages, _ function: LLVMValueRef, _ entryBuilder: LLVMBuilderRef,
                  _ block: LLVMBasicBlockRef) throws {
         (self.module, self.program, self.messages, self.function, self.entryBuilder) = (module, program, messages, function, entryBuilder)
         func read(_ base: LLVMValueRef, _ slot: Int, _ type: LLVMTypeRef) -> LLVMValueRef {
@@ -53,6 +55,12 @@ struct DeviceEntryEmitter: StepEmitter {
         }
         (self.fields, self.emitter) = (fields, emitter)
         let phases = program.kernels.flatMap(\.phases)
+        var (firstPhases, count) = ([Int](), 0)
+        for kernel in program.kernels {
+            firstPhases.append(count)
+            count += kernel.phases.count
+        }
+        self.firstPhases = firstPhases
         let words = phases.map { KernelParameters($0, in: program).count }.max() ?? 0
         parameters = emitter.stackMemory(module.i64, count: words, alignment: 8)
         maps = emitter.stackMemory(module.i64, count: (phases.map(\.maps.count).max() ?? 0) * Self.mapSlots, alignment: 8)
@@ -97,7 +105,7 @@ struct DeviceEntryEmitter: StepEmitter {
     }
 
     func launch(_ kernel: Int) throws {
-        let first = program.kernels[..<kernel].reduce(0) { $0 + $1.phases.count }
+        let first = firstPhases[kernel]
         for (number, phase) in program.kernels[kernel].phases.enumerated() {
             let units = try emitter.scalar(phase.units)
             let (start, after) = (block("launch"), block("launched"))

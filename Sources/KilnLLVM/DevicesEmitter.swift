@@ -23,7 +23,7 @@ struct DevicesEmitter {
     let host: Target
     /// What the symbols' names start with.
     let name: String
-    let messages: [String]
+    let messages: Messages
     let sharedConstants: SharedConstants
 
     /// Values of kiln_abi.h.

@@ -15,7 +15,7 @@ struct EntryEmitter: StepEmitter {
     let program: Program
     let target: Target
     /// The texts of checks, without repetitions.
-    let messages: [String]
+    let messages: Messages
     let function: LLVMValueRef
     private let tasks: SharedTasks
     /// What a task is given; filled anew before each.
@@ -23,7 +23,7 @@ struct EntryEmitter: StepEmitter {
     /// The symbols' values, for all tasks.
     private let values: LLVMValueRef
     private let fields: [LLVMValueRef]
-    private let bases: [LLVMValueRef]
+    private let constants: SharedConstants
     let emitter: FunctionEmitter
     /// Whether the memory of all inputs and outputs is aligned for vectors; nil where no task asks.
     private let isAligned: LLVMValueRef?
@@ -58,30 +58,28 @@ struct EntryEmitter: StepEmitter {
         let symbols = program.symbols.indices.map { read(fields[CallField.symbols.rawValue], $0, module.i64) }
         let emitter = Self.sizes(module, program, function, entryBuilder, block, symbols)
         self.emitter = emitter
-        let arena = fields[CallField.arena.rawValue]
-        bases = try program.buffers.enumerated().map { number, buffer in
-            switch buffer.storage {
-            case .input(let i): read(fields[CallField.inputs.rawValue], i, module.pointer)
-            case .output(let i): read(fields[CallField.outputs.rawValue], i, module.pointer)
-            case .arena(let offset): module.offset(arena, module.i8, by: try emitter.scalar(offset))
-            case .constant, .packed:
-                if let shared = build.constants.number(of: number, in: program) { read(module.externalData(build.constants.table), shared, module.pointer) }
-                else if case .constant(let literal) = buffer.storage, !SharedConstants.isShared(literal) {
-                    module.constantMemory("\(program.name)_c\(number)", literal.bytes)
-                } else { LLVMConstNull(module.pointer) }
-            }
-        }
+        constants = build.constants
         let streams = program.kernels.contains { $0.phases.contains { $0.streams(in: program) } }
-        isAligned = streams ? Self.alignment(module, program, bases) : nil
+        isAligned = streams ? Self.alignment(module, program, fields) : nil
         try fillFrame(symbols)
     }
 
-    private static func alignment(_ module: Module, _ program: Program, _ bases: [LLVMValueRef]) -> LLVMValueRef {
+    private static func alignment(_ module: Module, _ program: Program, _ fields: [LLVMValueRef]) -> LLVMValueRef {
         var bits = module.int64(0)
-        for (buffer, base) in zip(program.buffers, bases) where !buffer.isOwnMemory {
-            bits = module.or(bits, LLVMBuildPtrToInt(module.builder, base, module.i64, ""))
+        for buffer in program.buffers {
+            let base: LLVMValueRef? = switch buffer.storage {
+            case .input(let i): read(module, fields[CallField.inputs.rawValue], i)
+            case .output(let i): read(module, fields[CallField.outputs.rawValue], i)
+            case .arena, .constant, .packed: nil
+            }
+            if let base { bits = module.or(bits, LLVMBuildPtrToInt(module.builder, base, module.i64, "")) }
         }
         return module.compare(LLVMIntEQ, module.and(bits, module.int64(63)), module.int64(0))
+    }
+
+    /// The address in a table's slot.
+    private static func read(_ module: Module, _ table: LLVMValueRef, _ slot: Int) -> LLVMValueRef {
+        module.load(module.pointer, module.offset(table, module.pointer, by: module.int64(slot)), alignment: 8)
     }
 
     private func write(_ value: LLVMValueRef, _ memory: LLVMValueRef, _ slot: Int) {
@@ -99,9 +97,21 @@ struct EntryEmitter: StepEmitter {
 
     // MARK: Steps
 
-    private func base(_ buffer: Int) throws -> LLVMValueRef {
-        guard bases.indices.contains(buffer) else { throw InternalError("llvm", "buffer \(buffer) does not exist") }
-        return bases[buffer]
+    /// A buffer's address, found anew at each use: thousands that are kept from the function's start would not fit into registers.
+    private func base(_ number: Int) throws -> LLVMValueRef {
+        guard program.buffers.indices.contains(number) else { throw InternalError("llvm", "buffer \(number) does not exist") }
+        switch program.buffers[number].storage {
+        case .input(let i): return Self.read(module, fields[CallField.inputs.rawValue], i)
+        case .output(let i): return Self.read(module, fields[CallField.outputs.rawValue], i)
+        case .arena(let offset): return module.offset(fields[CallField.arena.rawValue], module.i8, by: try emitter.scalar(offset))
+        case .constant, .packed:
+            if let shared = constants.number(of: number, in: program) { return Self.read(module, module.externalData(constants.table), shared) }
+            guard case .constant(let literal) = program.buffers[number].storage, !SharedConstants.isShared(literal) else {
+                return LLVMConstNull(module.pointer)
+            }
+            let name = "\(program.name)_c\(number)"
+            return LLVMGetNamedGlobal(module.module, name) ?? module.constantMemory(name, literal.bytes)
+        }
     }
 
     func truth(_ buffer: Int) throws -> LLVMValueRef {
@@ -141,7 +151,6 @@ struct EntryEmitter: StepEmitter {
 
     private func reference(_ kernel: Int, _ phase: Int, _ variant: TaskVariant) -> LLVMValueRef {
         // Not hidden here, only where it is defined: in this process the two may be too far apart for a direct call.
-        let task = tasks.task(kernel: kernel, phase: phase)
-        return module.external(TaskEmitter.name(program, kernel: task.kernel, phase: task.phase, variant), TaskEmitter.type(module))
+        module.external(tasks.name(kernel: kernel, phase: phase, variant), TaskEmitter.type(module))
     }
 }

@@ -38,7 +38,7 @@ struct KernelEmitter {
         LLVMPositionBuilderAtEnd(entryBuilder, entry)
         let words = KernelWords(module: module, builder: entryBuilder, function: function, parameters: parameters,
                                 mapCount: phase.maps.count, isEmulated: target.isEmulated)
-        let scopes = AliasScopes(module, name: name, buffers: phase.buffersUsed)
+        let scopes = AliasScopes(module, name: name, buffers: phase.bufferOrder)
         let program = program
         let emitter = FunctionEmitter(module, function, maths: maths, entryBuilder: entryBuilder, entryBlock: entry,
             symbol: { try words.symbol($0) },

@@ -1,10 +1,15 @@
 // Programs in loop IR to machine code. Kernels are shared out over modules by their size alone, so that the same program gives
-// the same bytes; the modules are then optimised and translated on several threads.
+// the same bytes; the modules are then optimised and translated on several threads, or taken from a cache.
 
 import CLLVM
 import Dispatch
 import KilnIR
 import KilnKernels
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 
 /// A program's machine code: ELF objects whose symbols start with the program's name.
 public struct ObjectCode: Sendable {
@@ -26,24 +31,42 @@ public struct ObjectCode: Sendable {
     }
 }
 
+/// Keeps modules' code by what it was made of.
+public protocol CodeCache: Sendable {
+    /// The code that was kept under the key; nil where there is none.
+    func code(for key: String) -> [UInt8]?
+    /// Keeps code. Where that fails, it is not kept.
+    func keep(_ code: [UInt8], for key: String)
+}
+
 /// The LLVM backend.
 public enum LLVMBackend {
     public struct Options: Sendable {
-        /// Threads that generate code; the result does not depend on it.
+        /// Threads that generate code, 0 for all that the process may use; the result does not depend on it.
         public var threads: Int
-        /// Checks each module before it is optimised.
+        /// Checks each module before it is optimised. Nothing is taken from the cache then.
         public var verifies: Bool
         /// The host that launches kernels, where no program for a host is among those compiled; nil is the one at hand.
         public var host: Target?
         /// The path of NVIDIA's assembler, for machine code beside the PTX.
         public var ptxas: String?
+        /// Where code is kept from one compilation to the next.
+        public var cache: (any CodeCache)?
 
-        public init(threads: Int = 0, verifies: Bool = false, host: Target? = nil, ptxas: String? = nil) {
+        public init(threads: Int = 0, verifies: Bool = false, host: Target? = nil, ptxas: String? = nil, cache: (any CodeCache)? = nil) {
             self.threads = threads
             self.verifies = verifies
             self.host = host
             self.ptxas = ptxas
+            self.cache = cache
         }
+    }
+
+    /// LLVM's version.
+    public static var version: String {
+        var (major, minor, patch): (UInt32, UInt32, UInt32) = (0, 0, 0)
+        LLVMGetVersion(&major, &minor, &patch)
+        return "\(major).\(minor).\(patch)"
     }
 
     /// Compiles a program for a target.
@@ -56,7 +79,7 @@ public enum LLVMBackend {
     public static func compile(_ parts: [(program: Program, target: Target)], options: Options = Options()) throws -> ObjectCode {
         let start = DispatchTime.now().uptimeNanoseconds
         let build = try Build(parts, options)
-        let results = try concurrently(build.jobs.count, threads: options.threads) { try compile(build.jobs[$0], of: build, options) }
+        let results = try concurrently(build.jobs.map(\.part.weight), threads: options.threads) { try code(build.jobs[$0], of: build, options) }
         var timings = ObjectCode.Timings()
         for result in results {
             timings.emit += result.timings.emit
@@ -76,33 +99,61 @@ public enum LLVMBackend {
         return ObjectCode(name: build.name, objects: objects, constants: build.constants, devices: devices, timings: timings)
     }
 
+    // MARK: Texts to read
+
+    /// What modules can be read as.
+    public enum Listing: Sendable {
+        /// LLVM's text, optimised.
+        case llvm
+        /// The target's assembly, PTX for a GPU.
+        case assembly
+    }
+
     /// LLVM's text of one kernel, or of the entry and the tables for nil.
-    public static func llvmText(_ program: Program, kernel: Int?, target: Target, optimized: Bool = true) throws -> String {
-        let (module, machine) = try shown(program, kernel, target)
-        try Passes.verify(module)
-        if optimized { try Passes.run(on: module, machine) }
-        return module.text
+    public static func llvmText(_ program: Program, kernel: Int?, target: Target) throws -> String {
+        try text(program, kernel, target, .llvm)
     }
 
     /// The assembly of one kernel (PTX for a GPU), or of the entry and the tables for nil.
     public static func assembly(_ program: Program, kernel: Int?, target: Target) throws -> String {
-        let (module, machine) = try shown(program, kernel, target)
-        try Passes.run(on: module, machine)
-        return String(decoding: try machine.generate(module, LLVMAssemblyFile), as: UTF8.self)
+        try text(program, kernel, target, .assembly)
     }
 
-    private static func shown(_ program: Program, _ kernel: Int?, _ target: Target) throws -> (Module, Machine) {
+    /// The texts of all kernels in order, and of the entry and the tables after them. A phase that is like an earlier one is not shown again.
+    public static func texts(_ program: Program, target: Target, _ listing: Listing, threads: Int = 0) throws -> [String] {
         let build = try Build([(program, target)], Options())
-        if kernel == nil, target.gpu != nil {
-            let machine = try Machine(build.host)
-            let devices = build.devices.map { DeviceCode(target: $0.target, ptx: $0.target.isPTX ? "" : nil, machineCode: nil) }
-            return (try deviceModule(build, devices, machine), machine)
+        let tasks = SharedTasks(program, isShared: target.gpu == nil)
+        let own = Dictionary(grouping: tasks.own, by: \.kernel)
+        let weights = program.kernels.map { $0.phases.reduce(0) { $0 + $1.weight } } + [program.steps.count]
+        return try concurrently(weights, threads: threads) { number in
+            guard number < program.kernels.count else { return try text(program, nil, target, listing, build, tasks) }
+            let kernel = program.kernels[number]
+            let same = kernel.phases.indices.filter { !tasks.isFirst(kernel: number, phase: $0) }.map { phase in
+                let other = tasks.task(kernel: number, phase: phase)
+                return "\(listing == .llvm ? ";" : "#") phase \(phase) of \(kernel.name) runs the code of phase \(other.phase) of \(program.kernels[other.kernel].name)\n"
+            }
+            let shown = try own[number].map { try text(program, number, target, listing, build, tasks, $0) } ?? ""
+            return shown + same.joined()
         }
-        let machine = try Machine(target)
-        let part = Part(kernels: kernel.map { [$0] } ?? [], hasEntry: kernel == nil)
+    }
+
+    private static func text(_ program: Program, _ kernel: Int?, _ target: Target, _ listing: Listing) throws -> String {
         // A kernel by itself is shown with all of its phases.
         let tasks = SharedTasks(program, isShared: kernel == nil && target.gpu == nil)
-        return (try module(Job(program: program, target: target, part: part, tasks: tasks), of: build, machine), machine)
+        return try text(program, kernel, target, listing, Build([(program, target)], Options()), tasks, tasks.own.filter { $0.kernel == kernel })
+    }
+
+    private static func text(_ program: Program, _ kernel: Int?, _ target: Target, _ listing: Listing, _ build: Build, _ tasks: SharedTasks,
+                             _ shown: [SharedTasks.Place] = []) throws -> String {
+        let isGlue = kernel == nil && build.jobs.contains { $0.isGlue }
+        let machine = try Machine(kernel == nil ? build.host : target, isGlue: isGlue)
+        let part = Part(tasks: shown, hasEntry: kernel == nil, weight: 0)
+        let devices = build.devices.map { DeviceCode(target: $0.target, ptx: $0.target.isPTX ? "" : nil, machineCode: nil) }
+        let module = kernel == nil && target.gpu != nil ? try deviceModule(build, devices, machine)
+            : try self.module(Job(program: program, target: target, part: part, tasks: tasks), of: build, machine)
+        if listing == .llvm { try Passes.verify(module) }
+        if !isGlue { try Passes.run(on: module, machine) }
+        return listing == .llvm ? module.text : String(decoding: try machine.generate(module, LLVMAssemblyFile), as: UTF8.self)
     }
 
     // MARK: One part
@@ -110,22 +161,36 @@ public enum LLVMBackend {
     private struct Result: Sendable {
         /// An object, or PTX.
         var code: [UInt8]
-        var timings: ObjectCode.Timings
+        var timings = ObjectCode.Timings()
+    }
+
+    /// A part's code, from the cache where it is there.
+    private static func code(_ job: Job, of build: Build, _ options: Options) throws -> Result {
+        guard let cache = options.cache, !options.verifies, let key = job.key(in: build) else { return try compile(job, of: build, options) }
+        if let known = cache.code(for: key) { return Result(code: known) }
+        let result = try compile(job, of: build, options)
+        cache.keep(result.code, for: key)
+        return result
     }
 
     private static func compile(_ job: Job, of build: Build, _ options: Options) throws -> Result {
-        var clock = DispatchTime.now().uptimeNanoseconds
+        func processorTime() -> Double {
+            var time = timespec()
+            clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+            return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+        }
+        var clock = processorTime()
         func lap() -> Double {
-            let now = DispatchTime.now().uptimeNanoseconds
+            let now = processorTime()
             defer { clock = now }
-            return Double(now - clock) / 1e9
+            return now - clock
         }
         var timings = ObjectCode.Timings()
-        let machine = try Machine(job.target)
+        let machine = try Machine(job.target, isGlue: job.isGlue)
         let module = try module(job, of: build, machine)
         if options.verifies { try Passes.verify(module) }
         timings.emit = lap()
-        try Passes.run(on: module, machine)
+        if !job.isGlue { try Passes.run(on: module, machine) }
         timings.optimize = lap()
         let code = try machine.generate(module, job.target.isPTX ? LLVMAssemblyFile : LLVMObjectFile)
         timings.generate = lap()
@@ -134,19 +199,18 @@ public enum LLVMBackend {
 
     private static func module(_ job: Job, of build: Build, _ machine: Machine) throws -> Module {
         let (program, target, part) = (job.program, job.target, job.part)
-        let module = Module(name: program.name, target: machine.description)
-        if target.gpu != nil, !part.kernels.isEmpty {
+        // A module without an entry may serve other programs too.
+        let module = Module(name: part.hasEntry || target.gpu != nil ? program.name : "kiln", target: machine.description)
+        if target.gpu != nil, !part.tasks.isEmpty {
             let kernels = KernelEmitter(module: module, program: program, target: target, prefix: target.prefix(build.name),
                                         maths: MathsTable(hasLibrary: false))
-            for kernel in part.kernels {
-                for number in program.kernels[kernel].phases.indices { try kernels.emit(kernel: kernel, phase: number) }
-            }
+            for task in part.tasks { try kernels.emit(kernel: task.kernel, phase: task.phase) }
         } else {
             let tasks = TaskEmitter(module: module, program: program, target: target, maths: MathsTable())
-            for kernel in part.kernels {
-                for (number, phase) in program.kernels[kernel].phases.enumerated() where job.tasks.isFirst(kernel: kernel, phase: number) {
-                    try tasks.emit(kernel: kernel, phase: number, .any)
-                    if phase.streams(in: program) { try tasks.emit(kernel: kernel, phase: number, .aligned) }
+            for task in part.tasks {
+                let phase = program.kernels[task.kernel].phases[task.phase]
+                for variant in phase.streams(in: program) ? [TaskVariant.any, .aligned] : [.any] {
+                    try tasks.emit(kernel: task.kernel, phase: task.phase, variant, name: job.tasks.name(kernel: task.kernel, phase: task.phase, variant))
                 }
             }
         }
@@ -176,30 +240,5 @@ public enum LLVMBackend {
         try DevicesEmitter(module: module, host: build.host, name: build.name, messages: build.messages, sharedConstants: build.constants)
             .emit(Array(zip(build.devices.map(\.program), devices)).map { (program: $0, code: $1) })
         return module
-    }
-}
-
-/// Runs `body` for `0..<count` on up to `threads` threads (0: as many as there are processors); the first error by number is thrown.
-func concurrently<T: Sendable>(_ count: Int, threads: Int, _ body: @Sendable (Int) throws -> T) throws -> [T] {
-    if count == 1 || threads == 1 { return try (0..<count).map(body) }
-    let results = Slots<Swift.Result<T, any Error>>(count)
-    let lanes = threads > 0 ? min(threads, count) : count
-    DispatchQueue.concurrentPerform(iterations: lanes) { lane in
-        for number in stride(from: lane, to: count, by: lanes) { results.set(number, Swift.Result { try body(number) }) }
-    }
-    return try results.values.map { try $0!.get() }
-}
-
-/// Results that threads write, each its own.
-private final class Slots<T>: @unchecked Sendable {
-    private let lock = DispatchSemaphore(value: 1)
-    private(set) var values: [T?]
-
-    init(_ count: Int) { values = Array(repeating: nil, count: count) }
-
-    func set(_ position: Int, _ value: T) {
-        lock.wait()
-        values[position] = value
-        lock.signal()
     }
 }

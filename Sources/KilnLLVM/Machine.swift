@@ -25,11 +25,20 @@ final class Machine {
         LLVMInitializeNVPTXTarget()
         LLVMInitializeNVPTXTargetMC()
         LLVMInitializeNVPTXAsmPrinter()
+        // A third of code generation's time, for loops whose addresses are already sums of a base, a counter's multiple and a constant.
+        // LLVM has no other switch for it than this one, which holds for the process; PTX is given the pass by name.
+        "kiln".withCString { name in
+            "-disable-lsr".withCString { option in
+                let arguments: [UnsafePointer<CChar>?] = [name, option]
+                LLVMParseCommandLineOptions(Int32(arguments.count), arguments, nil)
+            }
+        }
         return true
     }()
     static func initializeTargets() { _ = initialized }
 
-    init(_ target: Target, level: LLVMCodeGenOptLevel = LLVMCodeGenLevelDefault) throws {
+    /// - Parameter isGlue: whether the code runs so seldom that only the time of making it counts.
+    init(_ target: Target, isGlue: Bool = false) throws {
         _ = Self.initialized
         var handle: LLVMTargetRef?
         var message: UnsafeMutablePointer<CChar>?
@@ -38,6 +47,7 @@ final class Machine {
             if let message { LLVMDisposeMessage(message) }
             throw CompileError("target \(target.triple)", problem, fix: "Choose one of: \(HostTarget.names.joined(separator: ", ")).")
         }
+        let level = isGlue ? LLVMCodeGenLevelNone : LLVMCodeGenLevelDefault
         let machine = LLVMCreateTargetMachine(handle, target.triple, target.processor, target.features, level, LLVMRelocPIC,
                                               LLVMCodeModelDefault)
         guard let machine else { throw InternalError("llvm", "no target machine for \(target.triple) \(target.processor)") }

@@ -11,8 +11,12 @@ enum Passes {
         simplifycfg<hoist-common-insts;sink-common-insts>,adce)
         """
 
-    /// The same for PTX, where each lane is an instruction of its own, loads and stores aside.
-    static let devicePipeline = "function(scalarizer)," + pipeline
+    /// The same for PTX, where each lane is an instruction of its own, loads and stores aside, and where an address is a register and a
+    /// constant, so that loops need their multiplications turned into sums. What comes before that is what LLVM has before it.
+    static let devicePipeline = "function(scalarizer)," + pipeline + """
+        ,function(separate-const-offset-from-gep,speculative-execution,slsr,early-cse,nary-reassociate,early-cse,\
+        loop(canon-freeze,loop-reduce))
+        """
 
     static func run(on module: Module, _ machine: Machine) throws {
         let options = LLVMCreatePassBuilderOptions()

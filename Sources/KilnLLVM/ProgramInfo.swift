@@ -18,7 +18,7 @@ struct ProgramInfoEmitter {
     /// - Parameters:
     ///   - entry: the CPU's; nil where there is code for devices alone.
     ///   - devices: how many programs for devices the table `NAME_devices` of another object has.
-    func emit(entry: LLVMValueRef?, messages: [String], devices: Int) throws {
+    func emit(entry: LLVMValueRef?, messages: Messages, devices: Int) throws {
         let inputs = try arguments { if case .input(let i) = $0 { i } else { nil } }
         let outputs = try arguments { if case .output(let i) = $0 { i } else { nil } }
         let arenaSize = try ArenaSizeEmitter(module: module, program: program, target: target, prefix: program.name).emit()
@@ -28,7 +28,7 @@ struct ProgramInfoEmitter {
             module.int64(inputs.count), try types("inputs", inputs),
             module.int64(outputs.count), try types("outputs", outputs),
             arenaSize, entry ?? LLVMConstNull(module.pointer),
-            module.int64(messages.count), table("messages", messages.map(text)),
+            module.int64(messages.texts.count), table("messages", messages.texts.map(text)),
             module.int64(devices), devices == 0 ? LLVMConstNull(module.pointer) : deviceTable(),
             module.int64(program.measured.count), table("bounds", try program.measured.map { try dim($0.bound) }),
         ]

@@ -14,19 +14,33 @@ struct SharedTasks: Sendable {
 
     /// By kernel and phase, the first of those that are alike, whose function all of them run.
     private let first: [[Place]]
+    /// The phases that have functions of their own, in order.
+    let own: [Place]
+    /// What a function's code depends on, as text; nil for a phase whose code is not described by its statements alone.
+    private let texts: [Place: String]
+    /// The functions' names.
+    private var names: [Place: String] = [:]
 
     /// - Parameter isShared: whether phases that are alike become one function; where only some are emitted, none may lean on others.
     init(_ program: Program, isShared: Bool = true) {
         var known: [Shape: Place] = [:]
+        var own: [Place] = []
+        var texts: [Place: String] = [:]
         first = program.kernels.indices.map { kernel in
             program.kernels[kernel].phases.enumerated().map { number, phase in
                 let place = Place(kernel: kernel, phase: number)
-                guard isShared, let shape = Shape(phase, in: program) else { return place }
-                if let other = known[shape] { return other }
-                known[shape] = place
+                let shape = isShared ? Shape(phase, in: program) : nil
+                if let shape, let other = known[shape] { return other }
+                if let shape {
+                    known[shape] = place
+                    texts[place] = shape.text(symbols: program.allSymbols, streams: phase.streams(in: program))
+                }
+                own.append(place)
                 return place
             }
         }
+        (self.own, self.texts) = (own, texts)
+        for place in own { names[place] = TaskEmitter.name(program, kernel: place.kernel, phase: place.phase) }
     }
 
     /// The phase whose function a phase runs.
@@ -34,9 +48,26 @@ struct SharedTasks: Sendable {
 
     func isFirst(kernel: Int, phase: Int) -> Bool { first[kernel][phase] == Place(kernel: kernel, phase: phase) }
 
-    /// How much code a kernel is, beside what others have already.
-    func weight(of kernel: Int, in program: Program) -> Int {
-        program.kernels[kernel].phases.enumerated().reduce(0) { $0 + (isFirst(kernel: kernel, phase: $1.offset) ? 10 + $1.element.weight : 0) }
+    /// The name of the function that a phase runs.
+    func name(kernel: Int, phase: Int, _ variant: TaskVariant) -> String {
+        (names[task(kernel: kernel, phase: phase)] ?? "") + variant.rawValue
+    }
+
+    /// All that the code of functions depends on, target aside; nil where that is not known.
+    func text(of places: [Place]) -> String? {
+        var text = ""
+        for place in places {
+            guard let one = texts[place] else { return nil }
+            text += one
+        }
+        return text
+    }
+
+    /// Names the functions of a module by what they are, whatever the program, so that another program with the same ones can have its code.
+    mutating func name(_ places: [Place]) {
+        guard let text = text(of: places) else { return }
+        let prefix = SHA256.hex(Array(text.utf8)).prefix(32)
+        for (number, place) in places.enumerated() { names[place] = "task_\(prefix)_\(number)" }
     }
 }
 
@@ -63,6 +94,14 @@ private struct Shape: Hashable {
         phase.body = phase.body.map { $0.renumbered(numbers) }
         self.phase = phase
         buffers = order.map { Content(program.buffers[$0]) }
+    }
+
+    /// The same as text: two that differ in anything have different ones.
+    func text(symbols: [String], streams: Bool) -> String {
+        let content = buffers.map { "\($0.dtype) \($0.isOwnMemory) \($0.isUnaligned) \($0.value.map { "\($0)" } ?? "")" }
+        let memories = buffers.enumerated().map { Buffer("b\($0.offset)", TensorType($0.element.dtype, []), .arena(offset: 0)) }
+        let kernel = Kernel(name: "task", phases: [phase])
+        return "\(symbols.map(\.quoted)) \(content) \(streams)\n" + kernel.description(in: Program(name: "task", symbols: symbols, buffers: memories, kernels: [kernel]))
     }
 }
 

@@ -8,7 +8,7 @@ protocol StepEmitter {
     var module: Module { get }
     var program: Program { get }
     /// The texts of checks, without repetitions.
-    var messages: [String] { get }
+    var messages: Messages { get }
     var function: LLVMValueRef { get }
     /// Lowers sizes.
     var emitter: FunctionEmitter { get }
@@ -108,7 +108,7 @@ extension StepEmitter {
         let (failed, passed) = (block("failed"), block("passed"))
         module.jump(if: value, passed, else: failed)
         module.position(at: failed)
-        LLVMBuildRet(module.builder, module.integer(module.i32, 1 + (messages.firstIndex(of: message) ?? 0)))
+        LLVMBuildRet(module.builder, module.integer(module.i32, 1 + (messages.number(of: message) ?? 0)))
         module.position(at: passed)
     }
 }

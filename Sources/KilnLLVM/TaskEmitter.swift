@@ -37,9 +37,9 @@ struct TaskEmitter {
         module.functionType(module.void, [module.pointer, module.i64, module.i64, module.i64])
     }
 
-    func emit(kernel: Int, phase number: Int, _ variant: TaskVariant) throws {
+    /// Emits the function of a phase under a name. But for the name, the same statements on the same kinds of buffers give the same code.
+    func emit(kernel: Int, phase number: Int, _ variant: TaskVariant, name: String) throws {
         let phase = program.kernels[kernel].phases[number]
-        let name = Self.name(program, kernel: kernel, phase: number, variant)
         let function = LLVMAddFunction(module.module, name, Self.type(module))!
         LLVMSetVisibility(function, LLVMHiddenVisibility)
         module.addTargetAttributes(target, to: function)
@@ -53,7 +53,7 @@ struct TaskEmitter {
         LLVMPositionBuilderAtEnd(entryBuilder, entry)
         let frame = FrameReader(module: module, builder: entryBuilder, frame: LLVMGetParam(function, 0), symbols: program.allSymbols)
         let slots = Dictionary(uniqueKeysWithValues: phase.bufferOrder.enumerated().map { ($0.element, $0.offset) })
-        let scopes = AliasScopes(module, name: name, buffers: phase.buffersUsed)
+        let scopes = AliasScopes(module, name: name, buffers: phase.bufferOrder)
         let program = program
         let emitter = FunctionEmitter(module, function, maths: maths, entryBuilder: entryBuilder, entryBlock: entry,
             symbol: { try frame.symbol($0) },
@@ -127,11 +127,11 @@ struct AliasScopes {
     private var own: [Int: LLVMMetadataRef] = [:]
     private var others: [Int: LLVMMetadataRef] = [:]
 
-    init(_ module: Module, name: String, buffers: Set<Int>) {
-        let numbers = buffers.sorted() + [Self.workspace]
+    init(_ module: Module, name: String, buffers: [Int]) {
+        let numbers = buffers + [Self.workspace]
         let domain = module.metadata([module.metadata(name)])
         var scopes: [Int: LLVMMetadataRef] = [:]
-        for number in numbers { scopes[number] = module.metadata([module.metadata("\(name).\(number)"), domain]) }
+        for (place, number) in numbers.enumerated() { scopes[number] = module.metadata([module.metadata("\(name).\(place)"), domain]) }
         for number in numbers { own[number] = module.metadata([scopes[number]!]) }
         for number in numbers { others[number] = module.metadata(numbers.filter { $0 != number }.map { scopes[$0]! }) }
         // What an access is in is a list of scopes too.
@@ -147,6 +147,15 @@ extension Module {
         addAttribute("target-cpu", target.processor, to: function)
         addAttribute("target-features", target.features, to: function)
         addAttribute("prefer-vector-width", String(target.vectorBytes * 8), to: function)
+    }
+
+    /// Gives a function that another calls the same target.
+    func copyTargetAttributes(from other: LLVMValueRef, to function: LLVMValueRef) {
+        addAttribute("nounwind", to: function)
+        for name in ["target-cpu", "target-features", "prefer-vector-width"] {
+            let attribute = LLVMGetStringAttributeAtIndex(other, LLVMAttributeIndex.max, name, UInt32(name.utf8.count))
+            if let attribute { LLVMAddAttributeAtIndex(function, LLVMAttributeIndex.max, attribute) }
+        }
     }
 }
 

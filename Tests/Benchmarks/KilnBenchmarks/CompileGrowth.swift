@@ -96,7 +96,7 @@ enum CompileGrowth {
     }
 
     private static func once(_ growing: GrowingGraph, size: Int, to last: String) throws -> GrowthPoint {
-        let options = KilnCompiler.Options()
+        let options = KilnCompiler.Options(cache: nil)
         var costs: [PhaseCost] = []
         var isDone = false
         func phase<T>(_ name: String, _ body: () throws -> T, made: (T) -> Int) throws -> T? {

@@ -65,7 +65,7 @@ if arguments.first == "compile_growth" {
 guard let name = arguments.first, let workload = Workloads.named(name, models: option("--models") ?? "models") else {
     let names = Workloads.all.keys.sorted().joined(separator: " ")
     FileHandle.standardError.write(Data("""
-        usage: KilnBenchmarks WORKLOAD [--threads N] [--models FOLDER] [--json]
+        usage: KilnBenchmarks WORKLOAD [--threads N] [--models FOLDER] [--json] [--stages]
         workloads: \(names) model_NAME import_NAME, for FOLDER/NAME.onnx (models); compile_growth\n
         """.utf8))
     exit(1)
@@ -79,6 +79,10 @@ if arguments.contains("--dump"), let w = workload as? GraphWorkload {
     exit(0)
 }
 do {
+    if arguments.contains("--stages") {
+        print(try stages(name, workload, Options(threads: threads)))
+        exit(0)
+    }
     try Threads.set(threads)
     let result = try measure(workload)
     print("""

@@ -1,0 +1,44 @@
+// What a module's code depends on, for the cache: a job comes in, a text goes out that is another where the code could be.
+
+import KilnIR
+import KilnKernels
+
+extension Job {
+    /// All that the code depends on, the compiler's build aside; nil where that can't be said in short.
+    func key(in build: Build) -> String? {
+        var text = "\(target)\n"
+        if target.gpu != nil {
+            return text + "kernels \(part.tasks) \(target.prefix(build.name))\n" + program.description(literalsAtMost: SharedConstants.threshold)
+        }
+        if !part.tasks.isEmpty {
+            guard let functions = tasks.text(of: part.tasks) else { return nil }
+            text += functions
+        }
+        guard part.hasEntry else { return text }
+        return text + entryKey(in: build)
+    }
+
+    /// What the entry and the program's table depend on: kernels only by what launches them.
+    private func entryKey(in build: Build) -> String {
+        var head = program
+        // The symbols of kernels are read from their bodies where some are measured.
+        for kernel in head.kernels.indices {
+            (head.kernels[kernel].name, head.kernels[kernel].location) = ("", .unknown)
+            if !program.measured.isEmpty { continue }
+            for phase in head.kernels[kernel].phases.indices { head.kernels[kernel].phases[phase].body = [] }
+        }
+        var text = "entry \(isTableAlone) devices \(build.devices.count) messages \(build.messages.texts.map(\.quoted))\n"
+        text += head.description(literalsAtMost: SharedConstants.threshold)
+        for number in program.buffers.indices where program.buffers[number].isConstant {
+            text += "constant \(number) \(build.constants.number(of: number, in: program) ?? -1)\n"
+        }
+        if isTableAlone { return text }
+        for (number, kernel) in program.kernels.enumerated() {
+            for (position, phase) in kernel.phases.enumerated() {
+                let name = tasks.name(kernel: number, phase: position, .any)
+                text += "\(name) \(phase.bufferOrder) \(phase.streams(in: program)) \(phase.usesWorkspace)\n"
+            }
+        }
+        return text
+    }
+}
