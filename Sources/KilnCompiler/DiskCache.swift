@@ -34,9 +34,9 @@ public struct DiskCache: CodeCache {
     /// The user's cache; nil where the environment says that there is to be none, or names no place for it.
     public static let standard: DiskCache? = Environment.process.cacheFolder.map { DiskCache(folder: $0) }
 
-    /// The digest that names a text's file; nil where the compiler can't tell its own build.
+    /// The digest that names a text's file; nil where the compiler can't tell its own build, or has no folder.
     private func digest(of key: String) -> [UInt8]? {
-        guard let build = BuildIdentity.text else { return nil }
+        guard !folder.isEmpty, let build = BuildIdentity.text else { return nil }
         var hash = SHA256()
         hash.update("\(build)\n")
         hash.update(key)

@@ -33,7 +33,7 @@ struct Build: Sendable {
         constants = SharedConstants(name, parts.map(\.program))
         messages = Messages(parts.map(\.program))
         var jobs = parts.flatMap { part in
-            var tasks = SharedTasks(part.program, isShared: part.target.gpu == nil)
+            var tasks = SharedTasks(part.program, isShared: part.target.gpu == nil, threads: options.threads)
             let parts = Partition(part.program, tasks).parts
             for part in parts where !part.hasEntry { tasks.name(part.tasks) }
             return parts.map { Job(program: part.program, target: part.target, part: $0, tasks: tasks) }

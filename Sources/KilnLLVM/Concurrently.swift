@@ -5,7 +5,7 @@ import Foundation
 
 /// Runs `body` for each piece on up to `threads` threads (0: as many as the process may use), the heaviest first. The first error in the
 /// pieces' order is thrown.
-func concurrently<T: Sendable>(_ weights: [Int], threads: Int, _ body: @Sendable (Int) throws -> T) throws -> [T] {
+func concurrently<T: Sendable>(_ weights: [Int], threads: Int, _ body: @Sendable (Int) throws -> T) rethrows -> [T] {
     let lanes = min(threads > 0 ? threads : ProcessInfo.processInfo.activeProcessorCount, weights.count)
     if lanes <= 1 { return try weights.indices.map(body) }
     let queue = WorkQueue<Result<T, any Error>>(weights)

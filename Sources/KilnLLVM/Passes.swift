@@ -7,14 +7,18 @@ enum Passes {
     /// Registers for locals, common addresses computed once and outside loops, and no dead code. No loop is vectorised or unrolled here.
     static let pipeline = """
         function(sroa<modify-cfg>,early-cse<memssa>,instcombine<no-verify-fixpoint;max-iterations=1>,simplifycfg,\
-        loop-mssa(licm),gvn<no-pre;no-load-pre>,loop-mssa(licm),instcombine<no-verify-fixpoint;max-iterations=1>,\
+        loop-mssa(licm),early-cse<memssa>,instcombine<no-verify-fixpoint;max-iterations=1>,\
         simplifycfg<hoist-common-insts;sink-common-insts>,adce)
         """
 
-    /// The same for PTX, where each lane is an instruction of its own, loads and stores aside, and where an address is a register and a
-    /// constant, so that loops need their multiplications turned into sums. What comes before that is what LLVM has before it.
-    static let devicePipeline = "function(scalarizer)," + pipeline + """
-        ,function(separate-const-offset-from-gep,speculative-execution,slsr,early-cse,nary-reassociate,early-cse,\
+    /// For PTX, where each lane is an instruction of its own, loads and stores aside, and where an address is a register and a constant, so
+    /// that loops need their multiplications turned into sums. What comes before that is what LLVM has before it.
+    static let devicePipeline = """
+        function(scalarizer),\
+        function(sroa<modify-cfg>,early-cse<memssa>,instcombine<no-verify-fixpoint;max-iterations=1>,simplifycfg,\
+        loop-mssa(licm),gvn<no-pre;no-load-pre>,loop-mssa(licm),instcombine<no-verify-fixpoint;max-iterations=1>,\
+        simplifycfg<hoist-common-insts;sink-common-insts>,adce),\
+        function(separate-const-offset-from-gep,speculative-execution,slsr,early-cse,nary-reassociate,early-cse,\
         loop(canon-freeze,loop-reduce))
         """
 

@@ -21,11 +21,13 @@ struct SharedTasks: Sendable {
     /// The functions' names.
     private var names: [Place: String] = [:]
 
-    /// - Parameter isShared: whether phases that are alike become one function; where only some are emitted, none may lean on others.
-    init(_ program: Program, isShared: Bool = true) {
+    /// - Parameters:
+    ///   - isShared: whether phases that are alike become one function; where only some are emitted, none may lean on others.
+    ///   - threads: that write the texts; see `concurrently`.
+    init(_ program: Program, isShared: Bool = true, threads: Int = 0) {
         var known: [Shape: Place] = [:]
         var own: [Place] = []
-        var texts: [Place: String] = [:]
+        var shapes: [(place: Place, shape: Shape)] = []
         first = program.kernels.indices.map { kernel in
             program.kernels[kernel].phases.enumerated().map { number, phase in
                 let place = Place(kernel: kernel, phase: number)
@@ -33,13 +35,18 @@ struct SharedTasks: Sendable {
                 if let shape, let other = known[shape] { return other }
                 if let shape {
                     known[shape] = place
-                    texts[place] = shape.text(symbols: program.allSymbols, streams: phase.streams(in: program))
+                    shapes.append((place, shape))
                 }
                 own.append(place)
                 return place
             }
         }
-        (self.own, self.texts) = (own, texts)
+        let (all, symbols) = (shapes, program.allSymbols)
+        let texts = concurrently(all.map { $0.shape.phase.weight }, threads: threads) { number in
+            let (place, shape) = all[number]
+            return shape.text(symbols: symbols, streams: program.kernels[place.kernel].phases[place.phase].streams(in: program))
+        }
+        (self.own, self.texts) = (own, Dictionary(uniqueKeysWithValues: zip(all.map(\.place), texts)))
         for place in own { names[place] = TaskEmitter.name(program, kernel: place.kernel, phase: place.phase) }
     }
 
@@ -72,9 +79,9 @@ struct SharedTasks: Sendable {
 }
 
 /// All that a phase's code depends on, with its buffers numbered in the order of their first use.
-private struct Shape: Hashable {
+private struct Shape: Hashable, Sendable {
     /// What code takes for granted of a buffer.
-    struct Content: Hashable {
+    struct Content: Hashable, Sendable {
         var dtype: DType
         var isOwnMemory: Bool
         var isUnaligned: Bool
