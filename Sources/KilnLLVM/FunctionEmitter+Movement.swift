@@ -79,6 +79,10 @@ extension FunctionEmitter {
         }
         var distance = 1
         while distance < width {
+            // LLVM looks for a better shuffle through all that led to one, which takes long for four steps in a row; the fence is no instruction.
+            if distance == 4, square.dtype == .f32 || square.dtype == .f64 {
+                rows = rows.map { module.intrinsic("llvm.arithmetic.fence", [type], [$0]) }
+            }
             let low = (0..<width).map { $0 & distance == 0 ? $0 : width + $0 - distance }
             let high = (0..<width).map { $0 & distance == 0 ? $0 + distance : width + $0 }
             for row in 0..<width where row & distance == 0 {

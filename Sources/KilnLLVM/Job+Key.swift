@@ -10,11 +10,10 @@ extension Job {
         if target.gpu != nil {
             return text + "kernels \(part.tasks) \(target.prefix(build.name))\n" + program.description(literalsAtMost: SharedConstants.threshold)
         }
-        if !part.tasks.isEmpty {
-            guard let functions = tasks.text(of: part.tasks) else { return nil }
-            text += functions
-        }
-        guard part.hasEntry else { return text }
+        guard let functions = tasks.text(of: part.tasks) else { return nil }
+        // Functions without an entry are named by the digest of what they are.
+        if !part.hasEntry { return text + part.tasks.map { tasks.name(kernel: $0.kernel, phase: $0.phase, .any) }.joined(separator: "\n") }
+        text += functions
         return text + entryKey(in: build)
     }
 
@@ -28,9 +27,11 @@ extension Job {
             for phase in head.kernels[kernel].phases.indices { head.kernels[kernel].phases[phase].body = [] }
         }
         var text = "entry \(isTableAlone) devices \(build.devices.count) messages \(build.messages.texts.map(\.quoted))\n"
-        text += head.description(literalsAtMost: SharedConstants.threshold)
+        text += head.description(literalsAtMost: 0)
         for number in program.buffers.indices where program.buffers[number].isConstant {
-            text += "constant \(number) \(build.constants.number(of: number, in: program) ?? -1)\n"
+            text += "constant \(number) \(build.constants.number(of: number, in: program) ?? -1)"
+            if case .constant(let literal) = program.buffers[number].storage, !SharedConstants.isShared(literal) { text += " \(SHA256.hex(literal.bytes))" }
+            text += "\n"
         }
         if isTableAlone { return text }
         for (number, kernel) in program.kernels.enumerated() {
