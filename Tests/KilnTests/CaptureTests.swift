@@ -91,6 +91,82 @@ import Testing
         }
     }
 
+    @Test func refusesWhatALibraryWouldNotDo() throws {
+        func text(_ body: (Tensor) throws -> Tensor) -> String {
+            do {
+                _ = try compile(name: "net", input: TensorSpec("x", .f32, ["batch", 4]), body)
+                return ""
+            } catch { return "\(error)" }
+        }
+        let norm = BatchNorm1d(4), drop = Dropout(0.5)
+        _ = norm.namedBuffers
+        #expect(text { norm($0) }.contains("eval()"))
+        #expect(text { norm($0) }.contains("runningMean"))
+        let drawn = text { drop($0) }
+        #expect(drawn.contains("random") && drawn.contains("CaptureTests.swift:\(#line - 1)"), "\(drawn)")
+        norm.eval()
+        drop.eval()
+        #expect(text { drop(norm($0)) } == "")
+        // What is given out is not lost.
+        norm.train()
+        let graph = try compile(name: "step", inputs: [TensorSpec("x", .f32, [8, 4])], outputs: ["y", "mean", "variance"]) {
+            [norm($0[0]), norm.runningMean, norm.runningVar]
+        }
+        #expect(graph.outputs.count == 3)
+    }
+
+    @Test func openSizesAreNoNumbers() throws {
+        func text(_ body: (Tensor) throws -> Tensor) -> String {
+            do {
+                _ = try compile(name: "net", input: TensorSpec("x", .f32, ["batch", 4]), body)
+                return ""
+            } catch { return "\(error)" }
+        }
+        for found in [text { $0.sum() / Double($0.shape[0]) }, text { x in x.reshape(x.count) },
+                      text { x in (0..<x.shape[0]).map { x[$0] }.reduce(x.sum(0)) { $0 + $1 } }] {
+            #expect(found.contains("dims") && found.contains("CaptureTests.swift:"), "\(found)")
+        }
+        #expect(text { $0.reshape([$0.dims[0] * 4]) } == "")
+        #expect(text { crossEntropy($0, $0.softmax(1), labelSmoothing: 0.1) } == "")
+    }
+
+    @Test func slicesOfOpenAxesAreCutToThem() throws {
+        let graph = try compile(name: "parts", inputs: [TensorSpec("x", .f32, ["n"])], outputs: ["first", "tail", "both", "middle", "far"]) { x in
+            let x = x[0]
+            return [x[0..<3], x[..<(-2)], x[1...] + x[..<(-1)], x[2..<4], x[5...]]
+        }
+        for size in 0..<8 {
+            let x = (0..<size).map(Double.init)
+            let found = try Interpreter.run(graph, inputs: [Tensor(x).literal()]).map(\.doubles)
+            #expect(found == [Array(x.prefix(3)), Array(x.dropLast(2)), zip(x.dropFirst(), x.dropLast()).map { $0 + $1 },
+                              Array(x.prefix(4).dropFirst(2)), Array(x.dropFirst(5))])
+        }
+    }
+
+    @Test func learningRatesOfCapturedStepsMayChange() throws {
+        let p = Parameter(Tensor([1.0]))
+        let optimizer = SGD([p], learningRate: 0.5)
+        let step = jit { (x: Tensor) in
+            let loss = (p.value * x).sum()
+            optimizer.zeroGrad()
+            try loss.backward()
+            try optimizer.step()
+            return loss
+        }
+        _ = try step(Tensor([1.0]))
+        #expect(try p.value.item() == 0.5)
+        optimizer.learningRate = 0.25
+        _ = try step(Tensor([1.0]))
+        #expect(try p.value.item() == 0.25)
+    }
+
+    @Test func numbersFromOutsideARegionThatWereComputed() throws {
+        let two = Tensor.full([2], 2)
+        try evaluate()
+        let found = try whileLoop([Tensor(0), Tensor([1.0, 1])], while: { $0[0] .< 3 }) { [$0[0] + 1, $0[1] * two] }
+        #expect(try found[1].array() == [8, 8])
+    }
+
     @Test func compilesSeveralResults() throws {
         let graph = try compile(name: "pair", inputs: [TensorSpec("a", .f32, ["n"]), TensorSpec("unused", .i64, [2])], outputs: ["twice", "same"]) {
             [$0[0] * 2, $0[0] * 2 + 0]

@@ -35,6 +35,14 @@ import Testing
         #expect(abs(try x.grad!.item() - 2 * first) < 1e-5)
     }
 
+    @Test func normsOfNothingHaveNoSlope() throws {
+        let x = Tensor([[0.0, 0], [3, 4]]).requiringGrad()
+        let norms = x.norm(1)
+        #expect(try norms.array() == [0, 5])
+        try norms.sum().backward()
+        #expect(try x.grad?.array().map { ($0 * 1e6).rounded() } == [0, 0, 6e5, 8e5])
+    }
+
     @Test func usedTwiceAddsUp() throws {
         let x = Tensor(3.0).requiringGrad()
         let y = x * x

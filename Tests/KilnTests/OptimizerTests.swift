@@ -78,6 +78,36 @@ private func walk(_ steps: Int, _ make: ([Parameter]) -> Optimizer) throws -> [D
         #expect(losses.last! < losses[0] * 0.9)
     }
 
+    @Test(arguments: 0..<3) func aLoopCompilesItsStepOnce(kind: Int) throws {
+        let model = Sequential(Linear(3, 7 + kind), Tanh(), Linear(7 + kind, 1))
+        let parameters = model.parameters
+        let optimizer: Optimizer = switch kind {
+        case 0: SGD(parameters, learningRate: 0.1, momentum: 0.9)
+        case 1: Adam(parameters)
+        default: AdamW(parameters, weightDecay: 0.1)
+        }
+        let x = try Tensor.randn([5, 3]).evaluated(), y = try Tensor.randn([5, 1]).evaluated()
+        let before = statistics
+        for step in 0..<6 {
+            optimizer.learningRate = 0.01 / Double(1 + step)
+            let loss = mseLoss(model(x), y)
+            optimizer.zeroGrad()
+            try loss.backward()
+            try optimizer.step()
+        }
+        #expect(statistics.compilations - before.compilations == 1)
+        #expect(statistics.evaluations - before.evaluations == 6)
+    }
+
+    @Test func aModelThatIsOnlyUsedCompilesOnce() throws {
+        let model = Sequential(Linear(3, 11), Tanh(), Linear(11, 2))
+        let x = try Tensor.randn([5, 3]).evaluated()
+        _ = try model(x).array()
+        let before = statistics.compilations
+        _ = try model(x).array()
+        #expect(statistics.compilations == before)
+    }
+
     @Test func aThousandStepsHoldOneStepsMemory() throws {
         let model = Sequential(Linear(3, 5), ReLU(), Linear(5, 2))
         let optimizer = Adam(model.parameters)

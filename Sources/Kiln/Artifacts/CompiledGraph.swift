@@ -25,12 +25,12 @@ public final class CompiledGraph: Sendable {
     }
 
     package init(_ graph: Graph, device: Device = .cpu, options: Options) throws {
-        let accelerator = try Trace.shared.locked { try Trace.shared.places.accelerator(Trace.shared.places.place(device)) }
+        let accelerator = try Trace.shared.accelerator(Trace.shared.place(device))
         let ((executable, timings), seconds) = try timed {
             let artifact = try Pipeline.compile(graph, options: options)
             return (try Executable(artifact), artifact.timings)
         }
-        Evaluator.count(seconds)
+        ProgramCache.count(seconds)
         self.executable = executable
         self.accelerator = accelerator
         self.device = device
@@ -54,7 +54,7 @@ public final class CompiledGraph: Sendable {
     /// are leaves: no gradients flow through them.
     public func callAsFunction(_ tensors: [Tensor]) throws -> [Tensor] {
         try Trace.shared.evaluate(tensors.map(\.node))
-        let results = try run(tensors.map { $0.node.buffer! }, tensors.map { (dtype: $0.dtype, shape: $0.shape) })
+        let results = try run(tensors.compactMap(\.buffer), tensors.map { (dtype: $0.dtype, shape: $0.shape) })
         return Trace.shared.locked {
             let place = Trace.shared.places.place(device)
             return results.map { buffer, dtype, shape in

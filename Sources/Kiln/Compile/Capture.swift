@@ -9,8 +9,10 @@ final class Capture {
     enum Purpose {
         /// Variables are read and set at each call; random keys are drawn anew.
         case jit
-        /// Both are constants.
-        case constants
+        /// A library is made: variables are constants, and nothing may be set or drawn.
+        case library
+        /// Part of a function, which the capture around it reads variables and draws keys for.
+        case region
     }
 
     let purpose: Purpose
@@ -18,6 +20,10 @@ final class Capture {
     private(set) var variables: [(variable: Variable, node: Node)] = []
     private(set) var randomKeys: [Node] = []
     private(set) var assigned: [(variable: Variable, tensor: Tensor)] = []
+    /// The first thing that the function did and that can't be captured.
+    private(set) var mistake: Mistake?
+    private var numberOfVariable: [ObjectIdentifier: Int] = [:]
+    private var numberOfAssigned: [ObjectIdentifier: Int] = [:]
     /// Nodes with lower numbers are from before.
     let boundary: Int
 
@@ -47,26 +53,45 @@ final class Capture {
     }
 
     func read(_ variable: Variable) -> Tensor {
-        if let known = assigned.last(where: { $0.variable === variable }) { return known.tensor }
+        if let known = numberOfAssigned[ObjectIdentifier(variable)] { return assigned[known].tensor }
         guard purpose == .jit else { return variable.stored }
-        if let known = variables.first(where: { $0.variable === variable }) { return .hold(known.node) }
+        if let known = numberOfVariable[ObjectIdentifier(variable)] { return .hold(variables[known].node) }
         let node = Self.placeholder(variable.stored.type, name: "variable", variable.stored.place)
         if variable.stored.node.slot != nil {
             node.slot = GradientSlot()
             node.tracksGradient = true
         }
+        numberOfVariable[ObjectIdentifier(variable)] = variables.count
         variables.append((variable, node))
         return .hold(node)
     }
 
     func assign(_ tensor: Tensor, to variable: Variable) {
-        if let place = assigned.firstIndex(where: { $0.variable === variable }) { assigned[place].tensor = tensor } else {
+        if let known = numberOfAssigned[ObjectIdentifier(variable)] { assigned[known].tensor = tensor } else {
+            numberOfAssigned[ObjectIdentifier(variable)] = assigned.count
             assigned.append((variable, tensor))
+        }
+    }
+
+    /// Keeps a mistake, which is thrown when the function has run; the first counts.
+    func note(_ mistake: Mistake) { self.mistake = self.mistake ?? mistake }
+
+    /// Throws where a library would not do what the function does: what is set has to go out as a result.
+    func checkNothingIsLost(_ results: [Tensor]) throws {
+        let given = Set((results.map(\.node) + arguments).map { ObjectIdentifier(Trace.shared.resolve($0)) })
+        for (variable, tensor) in assigned where !given.contains(ObjectIdentifier(Trace.shared.resolve(tensor.node))) {
+            if let error = tensor.error { throw error }
+            throw Mistake(CompileError("compile", "the function sets \(variable.label), which a library doesn't keep from call to call",
+                                       fix: "call eval() on the model first; or, to train in a library, pass it in as an input and give it out as a result")).error
         }
     }
 
     /// A key for a random op, where keys are drawn at each call.
     func randomKey(_ place: Place) -> Tensor? {
+        if purpose == .library {
+            note(Mistake(CompileError("compile", "the function draws random numbers, which would be the same at every call of the library",
+                                      fix: "call eval() on the model first, if it drops out; or pass a key as an input, as in uniform(key:)")))
+        }
         guard purpose == .jit else { return nil }
         let node = Self.placeholder(TensorType(.u32, [2]), name: "key", place)
         randomKeys.append(node)
@@ -83,16 +108,15 @@ final class Capture {
 
     /// What the function recorded, from its results. What they use from before is computed first.
     func structure(_ results: [Tensor]) throws -> Structure {
+        if let mistake { throw mistake.error }
         for result in results { if let error = result.error { throw error } }
-        return try Trace.shared.locked {
-            let nodes = results.map(\.node)
-            let outside = Structure(nodes, boundary: boundary).captured.filter(\.isPending)
-            if !outside.isEmpty {
-                if let wrong = outside.first(where: \.isAbstract) { throw Evaluator.unreadable(wrong) }
-                try Trace.shared.evaluate(outside)
-            }
-            return Structure(nodes)
+        let nodes = results.map(\.node)
+        let outside = Trace.shared.locked { Structure(nodes, boundary: boundary).captured.filter(\.isPending) }
+        if !outside.isEmpty {
+            if let wrong = outside.first(where: \.isAbstract) { throw Evaluator.unreadable(wrong) }
+            try Trace.shared.evaluate(outside)
         }
+        return Trace.shared.locked { Structure(nodes) }
     }
 }
 

@@ -13,6 +13,8 @@ import KilnOps
 public final class JitFunction {
     private struct Captured {
         var program: TraceProgram
+        /// The call that used it last.
+        var lastUse = 0
         /// Where the program runs.
         var place: Place
         var variables: [Variable]
@@ -30,9 +32,17 @@ public final class JitFunction {
         let place: Place
     }
 
+    /// One capture at a time, so that threads that need the same one make it once.
+    private let capturing = Lock()
+    private let lock = Lock()
+    // Used under the lock.
     private var captured: [[Argument]: Captured] = [:]
+    private var uses = 0
+    private var captureCount = 0
+    private let limit = 256
+
     /// How often the function was captured.
-    public private(set) var captures = 0
+    public var captures: Int { lock.locked { captureCount } }
 
     public init(_ body: @escaping ([Tensor]) throws -> [Tensor]) { self.body = body }
 
@@ -41,9 +51,36 @@ public final class JitFunction {
         // Within another capture this is a function like any other.
         if isCapturing { return try body(arguments) }
         let key = arguments.map { Argument(type: $0.type, place: $0.place) }
-        let known = try captured[key] ?? capture(key)
-        captured[key] = known
-        return try run(known, arguments)
+        let found = try known(key) ?? capturing.locked {
+            if let known = known(key) { return known }
+            let made = try capture(key)
+            remember(made, key)
+            return made
+        }
+        return try run(found, arguments)
+    }
+
+    private func known(_ key: [Argument]) -> Captured? {
+        lock.locked {
+            guard captured[key] != nil else { return nil }
+            uses += 1
+            captured[key]?.lastUse = uses
+            return captured[key]
+        }
+    }
+
+    /// Keeps a capture; the half that was not used for longest goes where there are too many.
+    private func remember(_ made: Captured, _ key: [Argument]) {
+        lock.locked {
+            captureCount += 1
+            uses += 1
+            if captured.count >= limit {
+                let middle = captured.values.map(\.lastUse).sorted()[captured.count / 2]
+                captured = captured.filter { $0.value.lastUse >= middle }
+            }
+            captured[key] = made
+            captured[key]?.lastUse = uses
+        }
     }
 
     private func capture(_ types: [Argument]) throws -> Captured {
@@ -53,22 +90,19 @@ public final class JitFunction {
         }
         let assigned = capture.assigned
         let given = capture.arguments + capture.variables.map(\.node) + capture.randomKeys
-        captures += 1
-        return try Trace.shared.locked {
-            let structure = try capture.structure(results + assigned.map(\.tensor))
-            let place = try Self.place(of: structure)
-            let inputs = (given.map { ($0, $0.rare?.name ?? "") } + structure.leaves.map { ($0, "constant") }).enumerated()
-                .map { ($0.element.0, "\($0.element.1)_\($0.offset)") }
-            let graph = try structure.graph(name: "jit", inputs: inputs, outputNames: structure.outputs.indices.map { "y\($0)" }) { node in
-                node.kind == .number && node.buffer == nil ? .number(node.scalar) : .input("")
-            }
-            let (program, seconds) = try timed { try TraceProgram(graph, Trace.shared.places.options(place)) }
-            Evaluator.count(seconds)
-            return Captured(program: program, place: place, variables: capture.variables.map(\.variable), keyCount: capture.randomKeys.count,
-                            leaves: structure.leaves.map { $0.buffer! },
-                            outputs: structure.outputs.map { (structure.nodes[$0].box, structure.nodes[$0].place) }, outputOfResult: structure.outputOfRoot,
-                            resultCount: results.count, assigned: assigned.map(\.variable))
+        let structure = try capture.structure(results + assigned.map(\.tensor))
+        let place = try Self.place(of: structure)
+        let inputs = (given.map { ($0, $0.rare?.name ?? "") } + structure.leaves.map { ($0, "constant") }).enumerated()
+            .map { ($0.element.0, "\($0.element.1)_\($0.offset)") }
+        let graph = try structure.graph(name: "jit", inputs: inputs, outputNames: structure.outputs.indices.map { "y\($0)" }) { node, isNumber in
+            isNumber ? .number(node.scalar) : .input("")
         }
+        let (program, seconds) = try timed { try TraceProgram(graph, Trace.shared.options(place)) }
+        ProgramCache.count(seconds)
+        return Captured(program: program, place: place, variables: capture.variables.map(\.variable), keyCount: capture.randomKeys.count,
+                        leaves: structure.leaves.map { $0.buffer! },
+                        outputs: structure.outputPlaces, outputOfResult: structure.outputOfRoot,
+                        resultCount: results.count, assigned: assigned.map(\.variable))
     }
 
     /// The one device on which all is computed.
@@ -76,7 +110,7 @@ public final class JitFunction {
         let used = (structure.places + structure.leaves.map(\.place)).filter { $0 != .cpu && $0 != .any }
         guard let place = used.first else { return .cpu }
         if let other = used.first(where: { $0 != place }) {
-            let names = [place, other].map { Trace.shared.places.device($0).description }
+            let names = [place, other].map { place in Trace.shared.locked { Trace.shared.places.device(place).description } }
             throw CompileError("jit", "the function computes on \(names[0]) and \(names[1])", fix: "capture a function for each device")
         }
         return place
@@ -84,15 +118,16 @@ public final class JitFunction {
 
     private func run(_ captured: Captured, _ arguments: [Tensor]) throws -> [Tensor] {
         let given = arguments + captured.variables.map(\.stored) + (0..<captured.keyCount).map { _ in RandomGenerator.shared.key(.cpu) }
-        return try Trace.shared.locked {
-            try Trace.shared.evaluate(given.map(\.node))
-            let buffers = given.map { $0.node.buffer! } + captured.leaves
-            let made = try captured.program.run(buffers, on: Trace.shared.places.accelerator(captured.place))
-            let leaves = try zip(captured.outputs, made).map { output, buffer in
-                let place = output.place == .any ? captured.place : output.place
-                return (box: output.box, buffer: try buffer.on(Trace.shared.places.accelerator(place)), place: place)
-            }
-            let results = captured.outputOfResult.map { leaves[$0] }
+        let nodes = given.map(\.node)
+        try Trace.shared.evaluate(nodes)
+        let buffers = Trace.shared.locked { nodes.map { $0.buffer! } } + captured.leaves
+        let made = try captured.program.run(buffers, on: Trace.shared.accelerator(captured.place))
+        let leaves = try zip(captured.outputs, made).map { output, buffer in
+            let place = output.place == .any ? captured.place : output.place
+            return (box: output.box, buffer: try buffer.on(Trace.shared.accelerator(place)), place: place)
+        }
+        let results = captured.outputOfResult.map { leaves[$0] }
+        return Trace.shared.locked {
             for (variable, (box, buffer, place)) in zip(captured.assigned, results.dropFirst(captured.resultCount)) {
                 let node = Node(.leaf, box, buffer: buffer, place: place)
                 node.slot = variable.stored.node.slot

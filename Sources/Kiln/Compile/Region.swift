@@ -11,7 +11,7 @@ private struct Region {
     let boundary: Int
 
     init(_ types: [TensorType], _ body: ([Tensor]) throws -> [Tensor]) rethrows {
-        let capture = Capture(.constants)
+        let capture = Capture(.region)
         // Variables are read by the capture around this one, if there is one.
         let results = try body(types.enumerated().map { capture.argument($0.element, name: "x\($0.offset)") })
         self.results = results
@@ -23,20 +23,19 @@ private struct Region {
     /// The graph whose inputs are the arguments, then `captured`.
     func graph(_ name: String, captured: [Node]) throws -> Graph {
         for result in results { if let error = result.error { throw error } }
-        return try Trace.shared.locked {
-            let structure = Structure(results.map(\.node), boundary: boundary)
-            let inputs = arguments.enumerated().map { ($0.element, "x\($0.offset)") } + captured.enumerated().map { ($0.element, "c\($0.offset)") }
-            var graph = try structure.graph(name: name, inputs: inputs, outputNames: structure.outputs.map { "y\($0)" }) { node in
-                node.kind == .number && node.buffer == nil ? .number(node.scalar) : .input("")
-            }
-            graph.outputs = structure.outputOfRoot.enumerated().map { Port("y\($0.offset)", graph.outputs[$0.element].value) }
-            return graph
+        let structure = Trace.shared.locked { Structure(results.map(\.node), boundary: boundary) }
+        let inputs = arguments.enumerated().map { ($0.element, "x\($0.offset)") } + captured.enumerated().map { ($0.element, "c\($0.offset)") }
+        var graph = try structure.graph(name: name, inputs: inputs, outputNames: structure.outputs.map { "y\($0)" }) { node, isNumber in
+            isNumber ? .number(node.scalar) : .input("")
         }
+        graph.outputs = structure.outputOfRoot.enumerated().map { Port("y\($0.offset)", graph.outputs[$0.element].value) }
+        return graph
     }
 
     static func union(_ regions: [Region]) -> [Node] {
         var all: [Node] = []
-        for node in regions.flatMap(\.captured) where !all.contains(where: { $0 === node }) { all.append(node) }
+        var seen: Set<ObjectIdentifier> = []
+        for node in regions.flatMap(\.captured) where seen.insert(ObjectIdentifier(node)).inserted { all.append(node) }
         return all
     }
 }

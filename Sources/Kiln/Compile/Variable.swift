@@ -5,6 +5,10 @@ import KilnOps
 /// A tensor that is shared by reference and replaced over time. Not thread-safe: one thread at a time may set it.
 public class Variable {
     private var current: Tensor
+    /// A mistaken value that was not taken over; the next reader gets it.
+    private var refused: Tensor?
+    /// What the module calls it, such as `blocks.3.query.weight`: the longest name under which it was found.
+    var path = ""
 
     init(storing tensor: Tensor) { current = tensor }
 
@@ -12,11 +16,32 @@ public class Variable {
     ///
     /// While a function is captured, reading gives a placeholder, and setting is remembered: each call of the captured function
     /// then reads the variable as it is, and sets it.
+    ///
+    /// A mistake is not taken over: who reads the variable next gets it, once, and the variable stays as it was.
     public var value: Tensor {
-        get { ThreadState.current.captures.last.map { $0.read(self) } ?? current }
-        set {
-            if let capture = ThreadState.current.captures.last { capture.assign(newValue, to: self) } else { current = newValue }
+        get {
+            if let mistaken = refused {
+                refused = nil
+                return mistaken
+            }
+            return ThreadState.current.captures.last.map { $0.read(self) } ?? current
         }
+        set {
+            if let capture = ThreadState.current.captures.last { return capture.assign(newValue, to: self) }
+            if newValue.node.kind == .poison { refused = newValue } else {
+                refused = nil
+                current = newValue
+            }
+        }
+    }
+
+    /// How messages name it.
+    var label: String { path.isEmpty ? "a variable of \(current.type)" : "\"\(path)\"" }
+
+    /// The mistake that was not taken over, which is reported hereby.
+    func takeMistake() -> (any Error)? {
+        defer { refused = nil }
+        return refused?.error
     }
 
     /// The tensor that is stored, capture or not.
@@ -35,7 +60,7 @@ public class Variable {
 ///     let bias: Parameter?                 // the same thing, held by hand
 @propertyWrapper
 public final class Parameter: Variable {
-    public init(wrappedValue: Tensor) { super.init(storing: wrappedValue.requiringGrad()) }
+    public init(wrappedValue: Tensor) { super.init(storing: wrappedValue.leaf(isStart: true)) }
     public convenience init(_ value: Tensor) { self.init(wrappedValue: value) }
 
     public var wrappedValue: Tensor {
@@ -44,8 +69,8 @@ public final class Parameter: Variable {
     }
     public var projectedValue: Parameter { self }
     public var grad: Tensor? {
-        get { value.grad }
-        set { value.grad = newValue }
+        get { isCapturing ? value.grad : stored.grad }
+        set { if isCapturing { value.grad = newValue } else { stored.grad = newValue } }
     }
 }
 

@@ -5,21 +5,28 @@ import KilnIR
 
 extension Evaluator {
     /// Computes roots that are on several devices, or need values from others.
-    mutating func evaluateAcross(_ roots: [Node]) throws {
-        let stages = Stages(roots)
+    static func evaluateAcross(_ roots: [Node]) throws {
+        let trace = Trace.shared
+        let stages = trace.locked { Stages(roots) }
         for stage in stages.stages {
-            for transfer in stage.transfers where transfer.buffer == nil {
-                guard let source = transfer.operand0?.resolved.buffer else { throw InternalError("evaluation", "a copy's source was not computed") }
-                Self.bind(transfer, try source.on(Trace.shared.places.accelerator(transfer.place)))
+            for transfer in stage.transfers {
+                let (isDone, source) = trace.locked { (transfer.buffer != nil, transfer.operand0?.resolved.buffer) }
+                if isDone { continue }
+                guard let source else { throw InternalError("evaluation", "a copy's source was not computed") }
+                bind([transfer], [try source.on(trace.accelerator(transfer.place))])
             }
-            var parts: [(place: Place, roots: [Node])] = []
-            for node in stage.wanted where node.isPending {
-                let place = node.place == .any ? .cpu : node.place
-                if let part = parts.firstIndex(where: { $0.place == place }) { parts[part].roots.append(node) } else { parts.append((place, [node])) }
+            let parts = trace.locked {
+                var parts: [(place: Place, roots: [Node])] = []
+                for node in stage.wanted where node.isPending {
+                    let place = node.place == .any ? .cpu : node.place
+                    if let part = parts.firstIndex(where: { $0.place == place }) { parts[part].roots.append(node) } else { parts.append((place, [node])) }
+                }
+                return parts.map { (roots: $0.roots, structure: Structure($0.roots)) }
             }
-            for part in parts { try compute(part.roots, Structure(part.roots)) }
+            for part in parts { try compute(part.roots, part.structure) }
         }
-        for root in roots where root.isPending { root.resolved.buffer.map { Self.bind(root, $0) } }
+        let known = trace.locked { roots.compactMap { root in root.isPending ? root.resolved.buffer.map { (root, $0) } : nil } }
+        bind(known.map(\.0), known.map(\.1))
     }
 }
 

@@ -57,6 +57,17 @@ struct PlaceTable {
     }
 }
 
+extension Trace {
+    /// The memory of a device; nil for the host's. Throws where there is no such GPU.
+    func accelerator(_ place: Place) throws -> Accelerator? { try locked { try places.accelerator(place) } }
+
+    /// How to compile for a device.
+    func options(_ place: Place) throws -> Options { try locked { try places.options(place) } }
+
+    /// The number of a device.
+    func place(_ device: Device) -> Place { locked { places.place(device) } }
+}
+
 extension Device {
     /// Opens the device; nil for the processor, which needs no opening.
     func open() throws -> Accelerator? {

@@ -11,14 +11,17 @@ extension Tensor {
     public func to(_ device: Device, file: StaticString = #fileID, line: UInt = #line) -> Tensor {
         let location = SourceLocation(file, line)
         do {
-            return try Trace.shared.locked {
-                let place = Trace.shared.places.place(device)
-                return node.place == place ? self : Trace.shared.hold(try Trace.shared.move(node, to: place, location))
-            }
+            let trace = Trace.shared
+            let place = trace.place(device)
+            let (isThere, source) = trace.locked { (node.place == place || node.kind == .poison, node.resolved.buffer) }
+            if isThere { return self }
+            // Copied outside of the lock.
+            let copy = try source?.on(trace.accelerator(place))
+            return try trace.locked { trace.hold(try trace.move(node, to: place, location, copy: copy)) }
         } catch { return .poisoned(error, like: self, at: location) }
     }
 
-    var place: Place { node.place }
+    var place: Place { Trace.shared.locked { node.place } }
 }
 
 extension Module {
@@ -35,9 +38,10 @@ extension Module {
         let moved = variables.map { $0.stored.detach().to(device) }
         for tensor in moved { if let error = tensor.error { throw error } }
         for (variable, tensor) in zip(variables, moved) where variable.stored.place != tensor.place {
+            let slot = variable.stored.node.slot
+            let gradient = Trace.shared.locked { slot?.gradient }?.to(device)
             Trace.shared.locked {
-                let slot = variable.stored.node.slot
-                slot?.gradient = slot?.gradient?.to(device)
+                slot?.gradient = gradient
                 variable.stored = Trace.shared.hold(Trace.shared.alias(tensor.node, slot: slot, tracks: slot != nil))
             }
         }

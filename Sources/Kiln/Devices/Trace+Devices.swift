@@ -5,7 +5,8 @@ import KilnOps
 
 extension Trace {
     /// A node with the value on another device; gradients flow back. Throws where there is no such device.
-    func move(_ node: Node, to place: Place, _ location: SourceLocation) throws -> Node {
+    /// - Parameter copy: the value there, if it has been copied already.
+    func move(_ node: Node, to place: Place, _ location: SourceLocation, copy: DeviceBuffer? = nil) throws -> Node {
         if node.kind == .poison || node.place == place { return node }
         let source = node.resolved
         let accelerator = try places.accelerator(place)
@@ -13,7 +14,7 @@ extension Trace {
             return number(source.scalar, source.box.type, place, location)
         }
         let isTracked = node.tracksGradient && ThreadState.current.tracksGradients
-        let buffer = try source.buffer.map { try $0.on(accelerator) }
+        let buffer = try copy ?? source.buffer.map { try $0.on(accelerator) }
         let moved = Node(buffer == nil || isTracked ? .transfer : .leaf, node.box, operands: buffer == nil || isTracked ? [node] : [],
                          isAbstract: source.isAbstract, buffer: buffer, place: place, location: location)
         moved.tracksGradient = isTracked

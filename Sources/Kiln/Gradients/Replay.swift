@@ -94,6 +94,7 @@ extension Trace {
 
     /// Records a list of ops, and gives the operands' gradients.
     func replay(_ replay: Replay, operands: [Node], results: [Node], cotangents: [Node?], at location: SourceLocation) -> [Node?] {
+        ThreadState.current.pending.recorded += replay.instructions.count
         let place = operands.first { $0.place != .any }?.place ?? .any
         var made: [[Node]] = []
         made.reserveCapacity(replay.instructions.count)

@@ -21,10 +21,18 @@ extension Tensor {
     }
 
     /// This tensor as a leaf that requires a gradient.
-    public func requiringGrad() -> Tensor {
+    public func requiringGrad() -> Tensor { leaf(isStart: false) }
+
+    /// - Parameter isStart: whether it is computed before whatever is computed from it, as what a model starts from is.
+    func leaf(isStart: Bool) -> Tensor {
         var leaf = detach()
-        leaf.requiresGrad = true
-        return leaf
+        guard isStart, dtype.isFloat, !leaf.node.tracksGradient else {
+            leaf.requiresGrad = true
+            return leaf
+        }
+        return Trace.shared.locked {
+            Trace.shared.hold(Trace.shared.alias(leaf.node, slot: GradientSlot(), tracks: true, isStart: true))
+        }
     }
 
     /// Whether this tensor was not computed from others that require gradients.
@@ -54,16 +62,19 @@ extension Tensor {
     public func backward(gradient: Tensor? = nil, createGraph: Bool = false, file: StaticString = #fileID, line: UInt = #line) throws {
         let seed = try self.seed(gradient, "backward", SourceLocation(file, line))
         let leaves = try ThreadState.current.tracking(createGraph) {
-            try Trace.shared.locked { try BackwardWalk(from: [(node, seed.node)]) { $0.slot != nil }.leaves }
+            try Trace.shared.locked {
+                ThreadState.current.pending.backwardCount += 1
+                return try BackwardWalk(from: [(node, seed.node)]) { $0.slot != nil }.leaves
+            }
         }
         try ThreadState.current.tracking(createGraph) {
             for (leaf, gradient) in leaves {
                 if let error = gradient.error { throw error }
-                let fresh = Tensor.hold(gradient)
-                Trace.shared.locked {
-                    guard let slot = leaf.slot else { return }
-                    slot.gradient = slot.gradient.map { $0 + fresh } ?? fresh
-                }
+                guard let slot = leaf.slot else { continue }
+                // Recorded outside of the lock: recording may compute what has piled up.
+                let fresh = Tensor.hold(gradient), before = Trace.shared.locked { slot.gradient }
+                let sum = before.map { $0 + fresh } ?? fresh
+                Trace.shared.locked { slot.gradient = sum }
             }
         }
     }
@@ -100,6 +111,7 @@ public func grad(of output: Tensor, withRespectTo inputs: [Tensor], gradient: Te
     let seed = try output.seed(gradient, "grad", SourceLocation(file, line))
     return try ThreadState.current.tracking(createGraph) {
         try Trace.shared.locked {
+            ThreadState.current.pending.backwardCount += 1
             let targets = Set(inputs.map { ObjectIdentifier($0.node) })
             let walk = try BackwardWalk(from: [(output.node, seed.node)]) { targets.contains(ObjectIdentifier($0)) }
             return try inputs.map { input in

@@ -19,17 +19,22 @@ public func scaledDotProductAttention(_ query: Tensor, _ key: Tensor, _ value: T
 }
 
 /// Attention in several heads: [batch, length, width] → [batch, length, width].
-public final class MultiheadAttention: Layer {
+public final class MultiheadAttention: LocatedLayer {
     public let query: Linear
     public let key: Linear
     public let value: Linear
     public let output: Linear
     private let heads: Int
     private let isCausal: Bool
+    /// What is wrong with the layer itself.
+    private let mistake: Mistake?
 
-    /// - Precondition: `heads` divides `width`.
+    /// - Parameter heads: divides `width`; where it does not, what the layer computes is the mistake.
     public init(_ width: Int, heads: Int, isCausal: Bool = false, bias: Bool = true, dtype: DType = .f32) {
-        precondition(heads > 0 && width % heads == 0, "the number of heads must divide the width")
+        if heads <= 0 || width % heads != 0 {
+            mistake = Mistake(ShapeError(op: "MultiheadAttention", "\(heads) heads don't divide a width of \(width)",
+                                         fix: "give a number of heads above 0 that divides it"))
+        } else { mistake = nil }
         func projection() -> Linear {
             let layer = Linear(width, width, bias: bias, dtype: dtype)
             layer.weight = Initialization.xavierUniform([width, width], dtype: dtype)
@@ -43,9 +48,17 @@ public final class MultiheadAttention: Layer {
         self.isCausal = isCausal
     }
 
-    public func callAsFunction(_ input: Tensor) -> Tensor { callAsFunction(input, input, input) }
+    public func callAsFunction(_ input: Tensor, file: StaticString = #fileID, line: UInt = #line) -> Tensor {
+        callAsFunction(input, input, input, file: file, line: line)
+    }
 
-    public func callAsFunction(_ q: Tensor, _ k: Tensor, _ v: Tensor, mask: Tensor? = nil) -> Tensor {
+    public func callAsFunction(_ q: Tensor, _ k: Tensor, _ v: Tensor, mask: Tensor? = nil, file: StaticString = #fileID,
+                               line: UInt = #line) -> Tensor {
+        named(q, k, v, file, line) { attend(q, k, v, mask) }
+    }
+
+    private func attend(_ q: Tensor, _ k: Tensor, _ v: Tensor, _ mask: Tensor?) -> Tensor {
+        if let mistake { return .poisoned(mistake, like: q) }
         guard q.rank == 3, k.rank == 3, v.rank == 3 else {
             return .poisoned(ShapeError(op: "MultiheadAttention", "takes [batch, length, width]", operands: [q.type, k.type, v.type],
                                         fix: "add the axes that are missing"), like: q)

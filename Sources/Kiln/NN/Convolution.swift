@@ -14,7 +14,7 @@ public struct Extent: ExpressibleByIntegerLiteral, ExpressibleByArrayLiteral, Se
 }
 
 /// What convolutions of all ranks have in common.
-public class ConvolutionLayer: Layer {
+public class ConvolutionLayer: LocatedLayer {
     /// [outputs, channels / groups, kernel…]
     public let weight: Parameter
     public let bias: Parameter?
@@ -34,8 +34,10 @@ public class ConvolutionLayer: Layer {
         self.groups = groups
     }
 
-    public func callAsFunction(_ input: Tensor) -> Tensor {
-        input.convolution(weight.value, bias: bias?.value, strides: stride, padding: padding, dilations: dilation, groups: groups)
+    public func callAsFunction(_ input: Tensor, file: StaticString = #fileID, line: UInt = #line) -> Tensor {
+        named(input, file, line) {
+            input.convolution(weight.value, bias: bias?.value, strides: stride, padding: padding, dilations: dilation, groups: groups)
+        }
     }
 }
 
@@ -56,7 +58,7 @@ public final class Conv2d: ConvolutionLayer {
 }
 
 /// The greatest element of each window: [batch, channels, height, width] → [batch, channels, height', width'].
-public final class MaxPool2d: Layer {
+public final class MaxPool2d: LocatedLayer {
     private let kernel: Extent
     private let stride: Extent
     private let padding: Extent
@@ -69,13 +71,15 @@ public final class MaxPool2d: Layer {
         self.dilation = dilation
     }
 
-    public func callAsFunction(_ input: Tensor) -> Tensor {
-        input.maxPool(kernel.sizes(2), strides: stride.sizes(2), padding: padding.sizes(2), dilations: dilation.sizes(2))
+    public func callAsFunction(_ input: Tensor, file: StaticString = #fileID, line: UInt = #line) -> Tensor {
+        named(input, file, line) {
+            input.maxPool(kernel.sizes(2), strides: stride.sizes(2), padding: padding.sizes(2), dilations: dilation.sizes(2))
+        }
     }
 }
 
 /// The mean of each window: [batch, channels, height, width] → [batch, channels, height', width'].
-public final class AvgPool2d: Layer {
+public final class AvgPool2d: LocatedLayer {
     private let kernel: Extent
     private let stride: Extent
     private let padding: Extent
@@ -86,7 +90,7 @@ public final class AvgPool2d: Layer {
         self.padding = padding
     }
 
-    public func callAsFunction(_ input: Tensor) -> Tensor {
-        input.avgPool(kernel.sizes(2), strides: stride.sizes(2), padding: padding.sizes(2))
+    public func callAsFunction(_ input: Tensor, file: StaticString = #fileID, line: UInt = #line) -> Tensor {
+        named(input, file, line) { input.avgPool(kernel.sizes(2), strides: stride.sizes(2), padding: padding.sizes(2)) }
     }
 }

@@ -19,6 +19,19 @@ public protocol Layer: Module {
     func callAsFunction(_ input: Tensor) -> Tensor
 }
 
+/// A layer whose calls know the line of the code that makes them; what it records, and its mistakes, name that line.
+///
+/// Such a layer implements `callAsFunction(_:file:line:)`, with the defaults `#fileID` and `#line`. Where it is called as a `Layer`, as in a
+/// `Sequential`, the line is that of the outermost call.
+public protocol LocatedLayer: Layer {
+    func callAsFunction(_ input: Tensor, file: StaticString, line: UInt) -> Tensor
+}
+
+extension LocatedLayer {
+    @_disfavoredOverload
+    public func callAsFunction(_ input: Tensor) -> Tensor { callAsFunction(input, file: #fileID, line: #line) }
+}
+
 extension Module {
     public var isTraining: Bool {
         get { true }
@@ -88,27 +101,37 @@ extension Module {
         walk.visit(self, "")
         let names = Set(walk.variables.map(\.name))
         if strict {
-            if let missing = walk.variables.first(where: { state[$0.name] == nil }) {
-                throw CompileError("load(state:)", "the state has no \"\(missing.name)\"", fix: "load what the same module saved, or pass strict: false")
-            }
-            if let unknown = state.keys.sorted().first(where: { !names.contains($0) }) {
-                throw CompileError("load(state:)", "the module has no \"\(unknown)\"", fix: "load what the same module saved, or pass strict: false")
+            let missing = walk.variables.map(\.name).filter { state[$0] == nil }
+            let unknown = state.keys.sorted().filter { !names.contains($0) }
+            let problems = (missing.isEmpty ? [] : ["the state has no \(quoted(missing))"])
+                + (unknown.isEmpty ? [] : ["the module has no \(quoted(unknown))"])
+            if !problems.isEmpty {
+                throw CompileError("load(state:)", problems.joined(separator: ", and "), fix: "load what the same module saved, or pass strict: false")
             }
         }
-        for (name, variable) in walk.variables {
-            guard let tensor = state[name], tensor.type != variable.stored.type else { continue }
-            throw CompileError("load(state:)", "\"\(name)\" is \(tensor.type) in the state and \(variable.stored.type) in the module",
-                               fix: "make the module as it was when it was saved")
+        for (_, tensor) in state { if let error = tensor.error { throw error } }
+        let unlike = walk.variables.compactMap { name, variable in
+            state[name].flatMap { $0.type == variable.stored.type ? nil : "\"\(name)\" is \($0.type) in the state and \(variable.stored.type) in the module" }
+        }
+        if !unlike.isEmpty {
+            throw CompileError("load(state:)", unlike.joined(separator: "; "), fix: "make the module as it was when it was saved")
         }
         for (name, variable) in walk.variables { if let tensor = state[name] { variable.update { $0.copy_(tensor) } } }
     }
 }
 
+/// Names in quotes.
+func quoted(_ names: [String]) -> String { names.map { "\"\($0)\"" }.joined(separator: ", ") }
+
 /// Finds what a module is made of, in the order of its properties.
-private struct ModuleWalk {
+struct ModuleWalk {
+    /// Whether variables are told the names under which they are found, for messages.
+    private let namesVariables: Bool
     var modules: [(name: String, module: any Module)] = []
     var variables: [(name: String, variable: Variable)] = []
     private var seen: Set<ObjectIdentifier> = []
+
+    init(namesVariables: Bool = true) { self.namesVariables = namesVariables }
 
     mutating func visit(_ module: any Module, _ name: String) {
         guard seen.insert(ObjectIdentifier(module)).inserted else { return }
@@ -128,7 +151,11 @@ private struct ModuleWalk {
 
     private mutating func visitValue(_ value: Any, _ name: String) {
         if let variable = value as? Variable {
-            if seen.insert(ObjectIdentifier(variable)).inserted { variables.append((name, variable)) }
+            if seen.insert(ObjectIdentifier(variable)).inserted {
+                variables.append((name, variable))
+                // The outermost module has the longest name for it.
+                if namesVariables, name.utf8.count > variable.path.utf8.count { variable.path = name }
+            }
             return
         }
         if let module = value as? any Module { return visit(module, name) }

@@ -6,7 +6,7 @@ import KilnOps
 /// (S. Ioffe and C. Szegedy, "Batch Normalization", 2015.)
 ///
 /// While training, the batch's own mean and variance are used and gathered into running ones, which are used afterwards.
-public class BatchNorm: Layer {
+public class BatchNorm: LocatedLayer {
     /// [channels]; nil for both where the layer has no parameters.
     public let weight: Parameter?
     public let bias: Parameter?
@@ -26,12 +26,24 @@ public class BatchNorm: Layer {
         self.momentum = momentum
     }
 
-    public func callAsFunction(_ input: Tensor) -> Tensor {
-        guard input.rank >= 2 else {
-            return .poisoned(ShapeError(op: "BatchNorm", "takes [batch, channels, …]", operands: [input.type], fix: "add the axes that are missing"),
-                             like: input)
+    public func callAsFunction(_ input: Tensor, file: StaticString = #fileID, line: UInt = #line) -> Tensor {
+        named(input, file, line) { normalized(input) }
+    }
+
+    private func normalized(_ input: Tensor) -> Tensor {
+        if input.node.kind == .poison { return input }
+        func mistake(_ problem: String, fix: String) -> Tensor {
+            .poisoned(ShapeError(op: "BatchNorm", problem, operands: [input.type], fix: fix), like: input)
+        }
+        guard input.rank >= 2 else { return mistake("takes [batch, channels, …]", fix: "add the axes that are missing") }
+        if let channels = _runningMean.stored.dims.first, let given = input.dims[1].constant, channels != .constant(given) {
+            return mistake("the input has \(given) channels, and the layer was made for \(channels)", fix: "pass [batch, \(channels), …], or make the layer for \(given)")
         }
         guard isTraining else { return scaled(input, mean: runningMean, variance: runningVar) }
+        let values = input.dims.enumerated().map { $0.offset == 1 ? Dim.constant(1) : $0.element }.reduce(Dim.constant(1), *)
+        if values == 1 {
+            return mistake("one value for each channel has no variance to train with", fix: "pass more examples, or call eval() first")
+        }
         let axes = [0] + Array(2..<input.rank)
         let count = axes.map { input.dims[$0] }.reduce(Dim.constant(1), *)
         let mean = mean(input, axes, count)
@@ -68,7 +80,7 @@ public final class BatchNorm1d: BatchNorm {}
 public final class BatchNorm2d: BatchNorm {}
 
 /// Normalizes over the last axes, for each position of the others. (J. L. Ba et al., "Layer Normalization", 2016.)
-public final class LayerNorm: Layer {
+public final class LayerNorm: LocatedLayer {
     public let weight: Parameter?
     public let bias: Parameter?
     private let axisCount: Int
@@ -84,8 +96,8 @@ public final class LayerNorm: Layer {
         self.init([size], epsilon: epsilon, affine: affine, dtype: dtype)
     }
 
-    public func callAsFunction(_ input: Tensor) -> Tensor {
-        layerNorm(input, axisCount: axisCount, weight: weight?.value, bias: bias?.value, epsilon: epsilon)
+    public func callAsFunction(_ input: Tensor, file: StaticString = #fileID, line: UInt = #line) -> Tensor {
+        named(input, file, line) { layerNorm(input, axisCount: axisCount, weight: weight?.value, bias: bias?.value, epsilon: epsilon) }
     }
 }
 
@@ -96,6 +108,18 @@ public func layerNorm(_ input: Tensor, axisCount: Int = 1, weight: Tensor? = nil
     guard input.rank >= axisCount else {
         return .poisoned(ShapeError(op: "layerNorm", "normalizes \(axisCount) axes", operands: [input.type], at: location,
                                     fix: "pass at least as many"), like: input, at: location)
+    }
+    guard axisCount > 0 else {
+        return .poisoned(ShapeError(op: "layerNorm", "normalizes over \(axisCount) axes", operands: [input.type], at: location, fix: "give at least one"),
+                         like: input, at: location)
+    }
+    for given in [weight, bias] {
+        if let given, input.node.kind != .poison, given.rank > axisCount || !zip(given.dims, input.dims.suffix(given.rank)).allSatisfy({ $0 == $1 || $0.constant == nil || $1.constant == nil }) {
+            if given.node.kind == .poison { return given }
+            return .poisoned(ShapeError(op: "layerNorm", "the input's last axes are \(Array(input.dims.suffix(axisCount)).text), and the weights are for \(given.dims.text)",
+                                        operands: [input.type, given.type], at: location, fix: "pass an input whose last axes are \(given.dims.text)"),
+                             like: input, at: location)
+        }
     }
     let axes = Array(input.rank - axisCount..<input.rank)
     let centered = input - input.mean(axes, keepDims: true)

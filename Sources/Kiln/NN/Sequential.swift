@@ -1,4 +1,5 @@
 // Layers one after the other, written as a list or as lines of a block.
+import KilnIR
 
 /// Layers applied in order. Their names are their numbers: `0.weight`, `1.bias`.
 ///
@@ -8,14 +9,16 @@
 ///         Flatten()
 ///         Linear(1024, 10)
 ///     }
-public final class Sequential: Layer {
+public final class Sequential: LocatedLayer {
     public let layers: [any Layer]
 
     public init(_ layers: any Layer...) { self.layers = layers }
     public init(_ layers: [any Layer]) { self.layers = layers }
     public init(@LayerBuilder _ layers: () -> [any Layer]) { self.layers = layers() }
 
-    public func callAsFunction(_ input: Tensor) -> Tensor { layers.reduce(input) { $1($0) } }
+    public func callAsFunction(_ input: Tensor, file: StaticString = #fileID, line: UInt = #line) -> Tensor {
+        ThreadState.current.called(from: SourceLocation(file, line)) { layers.reduce(input) { $1($0) } }
+    }
     public subscript(index: Int) -> any Layer { layers[index] }
 }
 

@@ -25,11 +25,11 @@ public class Adam: Optimizer {
         squares = zeros()
     }
 
-    override func update(_ value: inout Tensor, _ gradient: Tensor, _ index: Int) {
-        let dtype = value.dtype
-        var gradient = gradient
+    override func updated(_ value: Tensor, _ gradient: Tensor, _ index: Int) -> Tensor {
+        let dtype = value.dtype, rate = rate(for: value)
+        var value = value, gradient = gradient
         if weightDecay != 0 {
-            if decaysWeights { value.mul_(1 - learningRate * weightDecay) } else { gradient = gradient + value * weightDecay }
+            if decaysWeights { value = value * (1 - rate * weightDecay).cast(to: dtype) } else { gradient = gradient + value * weightDecay }
         }
         let mean = kept(means[index], for: value) * betas.0 + gradient * (1 - betas.0)
         let square = kept(squares[index], for: value) * betas.1 + gradient.square() * (1 - betas.1)
@@ -37,9 +37,9 @@ public class Adam: Optimizer {
         squares[index].value = square
         // The estimates start at zero; dividing by 1 - betaᵗ takes that out.
         let power = (kept(powers.0, for: value) * betas.0, kept(powers.1, for: value) * betas.1)
-        let size = (learningRate / (1 - power.0)).cast(to: dtype)
+        let size = (rate / (1 - power.0)).cast(to: dtype)
         let correction = (1 - power.1).rsqrt().cast(to: dtype)
-        value.sub_(mean * size / (square.sqrt() * correction + epsilon))
+        return value - mean * size / (square.sqrt() * correction + epsilon)
     }
 
     override func finishStep() {

@@ -12,14 +12,23 @@ import KilnOps
 ///     }
 public class Optimizer {
     public let parameters: [Parameter]
-    /// The factor on the step. Changing it does not compile anew more than once.
-    public var learningRate: Double
+    /// The factor on the step: data, so that changing it compiles nothing, and counts for captured functions too.
+    public var learningRate: Double {
+        didSet { rateVariable.stored = Tensor(learningRate, dtype: .f64, device: rateVariable.stored.device) }
+    }
+    private let rateVariable: Buffer
 
     /// - Parameter parameters: computed here, so that the first step's program is like the others'.
     init(_ parameters: [Parameter], learningRate: Double) {
         self.parameters = parameters
         self.learningRate = learningRate
+        rateVariable = Buffer(Tensor(learningRate, dtype: .f64, device: parameters.first?.stored.device ?? .default))
+        // What fails here fails again for whoever reads.
+        if !isCapturing { try? Kiln.evaluate() }
     }
+
+    /// The learning rate as a number of rank 0, f64, where a parameter is.
+    final func rate(for value: Tensor) -> Tensor { kept(rateVariable, for: value) }
 
     /// Forgets all gradients.
     public func zeroGrad() { for parameter in parameters { parameter.grad = nil } }
@@ -30,15 +39,19 @@ public class Optimizer {
             for (index, parameter) in parameters.enumerated() {
                 guard let gradient = parameter.grad else { continue }
                 if let error = gradient.error { throw error }
-                parameter.update { update(&$0, gradient, index) }
+                parameter.update { value in
+                    let next = updated(value, gradient, index)
+                    value.replace("step", with: next, at: .unknown)
+                }
+                if let error = parameter.takeMistake() { throw error }
             }
             finishStep()
         }
         if !isCapturing { try Kiln.evaluate() }
     }
 
-    /// Changes one parameter.
-    func update(_ value: inout Tensor, _ gradient: Tensor, _ index: Int) {}
+    /// What one parameter becomes: in one go, so that nothing in between is computed.
+    func updated(_ value: Tensor, _ gradient: Tensor, _ index: Int) -> Tensor { value }
     /// Runs after all parameters were changed.
     func finishStep() {}
 
@@ -51,23 +64,29 @@ public class Optimizer {
 
     /// Takes over what `state()` gave.
     public func load(state: [String: Tensor]) throws {
-        for (name, variable) in variables {
-            guard let tensor = state[name] else {
-                throw CompileError("load(state:)", "the state has no \"\(name)\"", fix: "load what the same optimizer saved")
-            }
-            guard tensor.type == variable.stored.type else {
-                throw CompileError("load(state:)", "\"\(name)\" is \(tensor.type) in the state and \(variable.stored.type) in the optimizer",
-                                   fix: "load what the same optimizer saved")
-            }
+        let missing = variables.map(\.name).filter { state[$0] == nil }
+        if !missing.isEmpty {
+            throw CompileError("load(state:)", "the state has no \(quoted(missing))", fix: "load what the same optimizer saved")
         }
-        for (name, variable) in variables { variable.value = state[name]!.to(variable.stored.device) }
+        for (name, variable) in variables {
+            guard let tensor = state[name], tensor.type != variable.stored.type else { continue }
+            throw CompileError("load(state:)", "\"\(name)\" is \(tensor.type) in the state and \(variable.stored.type) in the optimizer",
+                               fix: "load what the same optimizer saved")
+        }
+        for (name, variable) in variables { if let tensor = state[name] { variable.value = tensor.to(variable.stored.device) } }
     }
 
     /// What the optimizer keeps, on the device to which its parameter may have gone meanwhile.
     func kept(_ variable: Buffer, for value: Tensor) -> Tensor { variable.value.to(value.device) }
 
-    /// Zeros like each parameter, computed at once.
-    func zeros() -> [Buffer] { parameters.map { Buffer(.zerosLike($0.stored.detach())) } }
+    /// Zeros like each parameter, in memory from the start, so that the first step's program is like the others'.
+    func zeros() -> [Buffer] {
+        parameters.map { parameter in
+            let value = parameter.stored
+            if value.error != nil { return Buffer(value.detach()) }
+            return Buffer(Tensor.make(value.type, value.device) { $0.initializeMemory(as: UInt8.self, repeating: 0) })
+        }
+    }
 }
 
 /// Scales all gradients so that their common norm is at most `limit`; gives the norm from before.

@@ -18,14 +18,14 @@ public final class SGD: Optimizer {
         if momentum != 0 { velocities = zeros() }
     }
 
-    override func update(_ value: inout Tensor, _ gradient: Tensor, _ index: Int) {
+    override func updated(_ value: Tensor, _ gradient: Tensor, _ index: Int) -> Tensor {
         var direction = weightDecay == 0 ? gradient : gradient + value * weightDecay
         if momentum != 0 {
             let velocity = kept(velocities[index], for: value) * momentum + direction
             velocities[index].value = velocity
             direction = nesterov ? direction + velocity * momentum : velocity
         }
-        value.sub_(direction * learningRate)
+        return value - direction * rate(for: value).cast(to: value.dtype)
     }
 
     public override var variables: [(name: String, variable: Buffer)] {

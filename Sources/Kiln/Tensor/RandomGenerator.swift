@@ -24,12 +24,16 @@ final class RandomGenerator: @unchecked Sendable {
 
     /// A fresh key, u32[2]. The numbers drawn with it are the same on every device.
     func key(_ device: Device) -> Tensor {
-        if let key = ThreadState.current.captures.last?.randomKey(Trace.shared.locked { Trace.shared.places.place(device) }) { return key }
-        let words: [UInt32] = Trace.shared.locked {
+        if let key = ThreadState.current.captures.last?.randomKey(Trace.shared.place(device)) { return key }
+        return Tensor(words(), device: device)
+    }
+
+    /// The words of a fresh key.
+    func words() -> [UInt32] {
+        Trace.shared.locked {
             counter &+= 1
             return [seed, counter]
         }
-        return Tensor(words, device: device)
     }
 }
 
@@ -40,39 +44,54 @@ extension Tensor {
     /// Numbers evenly from 0 (included) to 1 (excluded).
     public static func rand(_ shape: [Int], dtype: DType = .f32, device: Device = .default, file: StaticString = #fileID,
                             line: UInt = #line) -> Tensor {
-        draw(shape, file, line) { uniform(key: RandomGenerator.shared.key(device), $0, dtype: dtype, file: file, line: line) }
+        draw("rand", shape, file, line) { uniform(key: RandomGenerator.shared.key(device), $0, dtype: dtype, file: file, line: line) }
     }
 
     /// Numbers from the standard normal distribution.
     public static func randn(_ shape: [Int], dtype: DType = .f32, device: Device = .default, file: StaticString = #fileID,
                              line: UInt = #line) -> Tensor {
-        draw(shape, file, line) { normal(key: RandomGenerator.shared.key(device), $0, dtype: dtype, file: file, line: line) }
+        draw("randn", shape, file, line) { normal(key: RandomGenerator.shared.key(device), $0, dtype: dtype, file: file, line: line) }
     }
 
     /// Integers from a range, evenly.
     public static func randint(_ range: Range<Int>, _ shape: [Int], dtype: DType = .i64, device: Device = .default,
                                file: StaticString = #fileID, line: UInt = #line) -> Tensor {
-        draw(shape, file, line) {
+        draw("randint", shape, file, line) {
             randint(key: RandomGenerator.shared.key(device), $0, low: range.lowerBound, high: range.upperBound, dtype: dtype, file: file, line: line)
         }
     }
 
-    private static func draw(_ shape: [Int], _ file: StaticString, _ line: UInt, _ body: (Shape) -> Tensor) -> Tensor {
+    private static func draw(_ op: String, _ shape: [Int], _ file: StaticString, _ line: UInt, _ body: (Shape) -> Tensor) -> Tensor {
         let dims = shape.map { Dim.constant($0) }
         let location = SourceLocation(file, line)
-        return Trace.badSize(TensorType(.f64, dims), location).map { .poisoned($0, at: location) } ?? body(dims)
+        return Trace.badSize(TensorType(.f64, dims), location, op: op).map { .poisoned($0, at: location) } ?? body(dims)
     }
 
-    public static func randint(_ end: Int, _ shape: [Int], dtype: DType = .i64, device: Device = .default) -> Tensor {
-        randint(0..<Swift.max(end, 1), shape, dtype: dtype, device: device)
+    /// Integers below `end`, evenly.
+    public static func randint(_ end: Int, _ shape: [Int], dtype: DType = .i64, device: Device = .default, file: StaticString = #fileID,
+                               line: UInt = #line) -> Tensor {
+        guard end > 0 else {
+            let location = SourceLocation(file, line)
+            return .poisoned(ShapeError(op: "randint", "no integer from 0 on is below \(end)", at: location, fix: "give an end above 0"), at: location)
+        }
+        return randint(0..<end, shape, dtype: dtype, device: device, file: file, line: line)
     }
 
     public static func randLike(_ tensor: Tensor) -> Tensor { uniform(key: RandomGenerator.shared.key(tensor.device), tensor.dims, dtype: tensor.dtype) }
     public static func randnLike(_ tensor: Tensor) -> Tensor { normal(key: RandomGenerator.shared.key(tensor.device), tensor.dims, dtype: tensor.dtype) }
 
     /// The numbers below `count` in a random order, i64.
-    public static func randperm(_ count: Int, device: Device = .default) -> Tensor {
-        var source = SplitMix(seed: Trace.shared.locked { (try? RandomGenerator.shared.key(.cpu).array(as: UInt32.self)) ?? [0, 0] })
+    public static func randperm(_ count: Int, device: Device = .default, file: StaticString = #fileID, line: UInt = #line) -> Tensor {
+        let location = SourceLocation(file, line)
+        if let wrong = Trace.badSize(TensorType(.i64, [.constant(count)]), location, op: "randperm") { return .poisoned(wrong, at: location) }
+        guard count < 1 << 40 else {
+            return .poisoned(ShapeError(op: "randperm", "these are \(count) numbers", at: location, fix: "give fewer", isTooLarge: true), at: location)
+        }
+        if let capture = ThreadState.current.captures.last {
+            capture.note(Mistake(CompileError("randperm", "the order is drawn here, and would be the same at every call of the captured function",
+                                              at: location, fix: "draw it outside, and pass it as an argument")))
+        }
+        var source = SplitMix(seed: RandomGenerator.shared.words())
         return Tensor((0..<count).shuffled(using: &source), device: device)
     }
 }

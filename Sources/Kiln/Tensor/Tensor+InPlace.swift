@@ -11,7 +11,8 @@ extension Tensor {
             self = value
             return
         }
-        if value.place != place, value.place != .any, place != .any {
+        let places = (place, value.place)
+        if places.0 != places.1, places.0 != .any, places.1 != .any {
             let error = DeviceError(op: op, operands: [(type, device), (value.type, value.device)], at: location)
             self = .poisoned(error, at: location)
             return
@@ -30,10 +31,15 @@ extension Tensor {
                                         fix: "wrap it in noGrad { }"), at: location)
             return
         }
-        // A leaf that is changed again before its last change was computed is in a loop that reads nothing: its steps must not pile up.
-        // What fails here fails again for whoever reads.
-        if current.isPending, !current.isAbstract, !value.node.isAbstract { try? Kiln.evaluate() }
-        self = Trace.shared.locked { Trace.shared.hold(Trace.shared.alias(value.node, slot: slot, tracks: true)) }
+        // A leaf that is changed by a new gradient before its last change was computed is in a loop that reads nothing: its steps must not
+        // pile up. What fails here fails again for whoever reads.
+        let list = ThreadState.current.pending
+        let isNextStep = Trace.shared.locked { current.isPending && slot.changedAt != list.backwardCount }
+        if isNextStep, !current.isAbstract, !value.node.isAbstract { try? Kiln.evaluate() }
+        self = Trace.shared.locked {
+            slot.changedAt = list.backwardCount
+            return Trace.shared.hold(Trace.shared.alias(value.node, slot: slot, tracks: true))
+        }
     }
 
     /// Takes over the elements of another tensor, broadcast and cast to this one's type, from whatever device.

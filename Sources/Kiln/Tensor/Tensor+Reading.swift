@@ -13,7 +13,7 @@ extension Tensor {
     /// Calls `body` with the elements in row-major order, copied to the host if they are on another device.
     public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) throws -> Result {
         try evaluated()
-        guard let buffer = node.buffer else { throw InternalError("evaluation", "a tensor that was computed has no buffer") }
+        guard let buffer else { throw InternalError("evaluation", "a tensor that was computed has no buffer") }
         let host = try buffer.on(nil)
         return try withExtendedLifetime(host) { try body(UnsafeRawBufferPointer(start: host.pointer, count: node.box.byteCount)) }
     }

@@ -14,7 +14,8 @@ import KilnOps
 /// **Mistakes.** Operations don't throw. A mistake (shapes that don't fit, say) gives a tensor that carries the error with the line
 /// that made it; whatever is computed from it carries the same error, and reading throws it.
 ///
-/// **Threads.** Tensors may be made, used and read on any thread; one lock guards the trace, and an evaluation holds it.
+/// **Threads.** Tensors may be made, used and read on any thread and in any task. Recording takes a lock for an instant; what one thread
+/// compiles or runs keeps no other from recording, compiling or running. A thread that needs what another is computing waits for it.
 /// The same variable must not be changed on one thread while another uses it, as with any Swift value; that goes for a
 /// `Parameter` and for `grad` too. `noGrad` and captures hold for the thread that called them.
 public struct Tensor: Sendable {
@@ -29,8 +30,11 @@ public struct Tensor: Sendable {
 
     /// A tensor that carries an error.
     static func poisoned(_ error: any Error, like tensor: Tensor? = nil, at location: SourceLocation = .unknown) -> Tensor {
-        let mistake = Mistake(error)
-        return Trace.shared.locked { Trace.shared.hold(Trace.shared.poison(mistake, tensor?.node.box, location)) }
+        poisoned(Mistake(error), like: tensor, at: location)
+    }
+
+    static func poisoned(_ mistake: Mistake, like tensor: Tensor? = nil, at location: SourceLocation = .unknown) -> Tensor {
+        Trace.shared.locked { Trace.shared.hold(Trace.shared.poison(mistake, tensor?.node.box, location)) }
     }
 }
 
@@ -58,10 +62,22 @@ extension Tensor: Operand {
 }
 
 extension Tensor {
-    /// The sizes; -1 where a function is being compiled for any size.
-    public var shape: [Int] { handle.node.box.sizes }
-    /// The number of elements.
-    public var count: Int { shape.reduce(1, *) }
+    /// The sizes. While a function is compiled for any size, a size that only the call tells is no number: reading one here is a mistake, which
+    /// `compile` throws with the line that made it. `dims` gives sizes that may be symbols, and can be reckoned with.
+    public var shape: [Int] { handle.node.box.isSymbolic ? unknownSizes("shape") : handle.node.box.sizes }
+    /// The number of elements; `type.elementCount` where a size is a symbol.
+    public var count: Int { (handle.node.box.isSymbolic ? unknownSizes("count") : handle.node.box.sizes).reduce(1, *) }
+
+    /// Leaves the mistake with the function that is being captured. Ones stand in, with which code goes on to where the mistake is thrown.
+    private func unknownSizes(_ property: String) -> [Int] {
+        let error = CompileError("\(property) of \(type)", "its sizes are known when the compiled function is called, and not before",
+                                 fix: "take sizes from dims, such as x.dims[0] in place of x.shape[0], or means and sums over axes")
+        ThreadState.current.captures.last?.note(Mistake(error))
+        return handle.node.box.sizes.map { Swift.max($0, 1) }
+    }
+
+    /// The value, where it has been computed.
+    var buffer: DeviceBuffer? { Trace.shared.locked { node.buffer } }
     /// The mistake that this tensor carries, if it does.
     public var error: (any Error)? { handle.node.error }
 }

@@ -42,7 +42,7 @@ extension Range: TensorIndex where Bound == Int {
     public var axisIndex: AxisIndex { .span(from: lowerBound, to: upperBound) }
 }
 extension ClosedRange: TensorIndex where Bound == Int {
-    public var axisIndex: AxisIndex { .span(from: lowerBound, to: upperBound == -1 ? nil : upperBound + 1) }
+    public var axisIndex: AxisIndex { .span(from: lowerBound, to: upperBound == -1 || upperBound == .max ? nil : upperBound + 1) }
 }
 extension PartialRangeFrom: TensorIndex where Bound == Int {
     public var axisIndex: AxisIndex { .span(from: lowerBound) }
@@ -51,7 +51,7 @@ extension PartialRangeUpTo: TensorIndex where Bound == Int {
     public var axisIndex: AxisIndex { .span(to: upperBound) }
 }
 extension PartialRangeThrough: TensorIndex where Bound == Int {
-    public var axisIndex: AxisIndex { .span(to: upperBound == -1 ? nil : upperBound + 1) }
+    public var axisIndex: AxisIndex { .span(to: upperBound == -1 || upperBound == .max ? nil : upperBound + 1) }
 }
 extension StrideTo: TensorIndex where Element == Int {
     public var axisIndex: AxisIndex { Self.axisIndex(Array(self)) }
@@ -83,28 +83,36 @@ struct ResolvedIndex {
     /// A tensor of positions, and the axis of `shape` along which it picks.
     var picked: (tensor: Tensor, axis: Int)?
 
-    private static func mistake(_ problem: String, _ tensor: Tensor, fix: String) -> ShapeError {
-        ShapeError(op: "subscript", problem, operands: [tensor.type], fix: fix)
+    private let location: SourceLocation
+
+    private func mistake(_ problem: String, _ tensor: Tensor, fix: String) -> ShapeError {
+        ShapeError(op: "subscript", problem, operands: [tensor.type], at: location, fix: fix)
     }
 
-    init(_ indices: [AxisIndex], of tensor: Tensor) throws {
+    init(_ indices: [AxisIndex], of tensor: Tensor, _ location: SourceLocation) throws {
+        self.location = location
         let consuming = indices.filter { if case .fresh = $0 { false } else if case .dots = $0 { false } else { true } }.count
         let left = tensor.rank - consuming
         guard left >= 0 else {
-            throw Self.mistake("\(consuming) indices for \(tensor.rank) axes", tensor, fix: "give at most \(tensor.rank)")
+            throw mistake("\(consuming) indices for \(tensor.rank) axes", tensor, fix: "give at most \(tensor.rank)")
         }
         var sawDots = false
         for index in indices {
             switch index {
             case .fresh: shape.append(1)
             case .dots:
-                guard !sawDots else { throw Self.mistake("more than one ellipsis", tensor, fix: "give one") }
+                guard !sawDots else { throw mistake("more than one ellipsis", tensor, fix: "give one") }
                 sawDots = true
                 for _ in 0..<left { keepAxis(tensor) }
             case .position(let position): try take(position, tensor)
             case .span(let from, let to, let step): try take(from, to, step, tensor)
             case .tensor(let positions):
-                guard picked == nil else { throw Self.mistake("more than one tensor of positions", tensor, fix: "index in two steps") }
+                if let error = positions.error { throw error }
+                guard positions.dtype.isInteger else {
+                    throw mistake(positions.dtype == .bool ? "a mask stands after other indices" : "positions are \(positions.dtype), and not integers", tensor,
+                                  fix: positions.dtype == .bool ? "give the mask alone, over the leading axes" : "cast them to i64")
+                }
+                guard picked == nil else { throw mistake("more than one tensor of positions", tensor, fix: "index in two steps") }
                 picked = (positions, shape.count)
                 keepAxis(tensor)
             }
@@ -129,7 +137,7 @@ struct ResolvedIndex {
         let size = tensor.dims[axis]
         let start = position < 0 ? size + .constant(position) : .constant(position)
         if let length = size.constant, let place = start.constant, place < 0 || place >= length {
-            throw Self.mistake("position \(position) is outside axis \(axis) of size \(length)", tensor,
+            throw mistake("position \(position) is outside axis \(axis) of size \(length)", tensor,
                                fix: "give a position from \(-length) to \(length - 1)")
         }
         append(start, start + 1, 1)
@@ -138,16 +146,11 @@ struct ResolvedIndex {
     private mutating func take(_ from: Int?, _ to: Int?, _ step: Int, _ tensor: Tensor) throws {
         let axis = starts.count
         let size = tensor.dims[axis]
-        guard step != 0 else { throw Self.mistake("the step is 0", tensor, fix: "give another step") }
-        guard let length = size.constant else {
-            guard step > 0 else { throw Self.mistake("a symbolic axis is walked backwards", tensor, fix: "flip it first") }
-            func place(_ i: Int) -> Dim { i < 0 ? size + .constant(i) : .constant(i) }
-            let start = from.map(place) ?? 0
-            let end = to.map(place) ?? size
-            append(start, end, step)
-            shape.append((end - start).dividedUp(by: .constant(step)))
-            return
-        }
+        guard step != 0 else { throw mistake("the step is 0", tensor, fix: "give another step") }
+        guard let length = size.constant else { return try takeOpen(from, to, step, tensor) }
+        // No number that is given takes sums out of range.
+        let (from, to) = (from.map { Self.near($0, length) }, to.map { Self.near($0, length) })
+        let step = Self.near(step, length + 1)
         func place(_ i: Int) -> Int { Swift.min(Swift.max(i < 0 ? i + length : i, step > 0 ? 0 : -1), step > 0 ? length : length - 1) }
         if step > 0 {
             let start = from.map(place) ?? 0
@@ -164,5 +167,21 @@ struct ResolvedIndex {
             flipped.append(axis)
             shape.append(.constant(count))
         }
+    }
+
+    /// A number no further from zero than just past the axis.
+    private static func near(_ index: Int, _ length: Int) -> Int { Swift.min(Swift.max(index, -length - 1), length + 1) }
+
+    /// A span of an axis whose size is known in the call, and is cut to it there.
+    private mutating func takeOpen(_ from: Int?, _ to: Int?, _ step: Int, _ tensor: Tensor) throws {
+        guard step > 0 else { throw mistake("a symbolic axis is walked backwards", tensor, fix: "flip it first") }
+        let size = tensor.dims[starts.count]
+        // What is left out at an end is min(n, size) there, and the rest is written by it, so that x[1...] and x[..<(-1)] are seen to be equally long.
+        func place(_ i: Int) -> Dim { i >= 0 ? .minimum(.constant(i), size) : size - .minimum(i == .min ? size : .constant(-i), size) }
+        let start = from.map(place) ?? 0
+        var end = to.map(place) ?? size
+        if from != nil, from != 0, to != nil { end = .maximum(start, end) }
+        append(start, end, step)
+        shape.append((end - start).dividedUp(by: .constant(step)))
     }
 }

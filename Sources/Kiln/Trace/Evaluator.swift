@@ -1,45 +1,94 @@
-// Computes pending nodes: roots come in, one compiled program for all that is needed is found or made, run, and its results bound.
-// Programs are cached by the structure of the trace; numbers that change from time to time become inputs.
+// Computes pending nodes: roots come in, a snapshot of what they need is taken under the trace's lock, one program is found or made and run
+// outside of it, and the results are bound. A node is computed once: whoever needs one that another thread is computing waits for it.
 import KilnExecution
 import KilnIR
 
-/// The cache of compiled programs. Used under the trace's lock.
+/// One evaluation: nodes that this thread is computing.
 struct Evaluator {
-    /// A program and the numbers that are part of its code.
-    private struct Entry {
-        var program: TraceProgram
-        /// For each number of the structure: whether it is an input, and its value where it is not.
-        var isPromoted: [Bool]
-        var values: [Scalar]
+    /// What a look at the roots came to.
+    private enum Step {
+        case done
+        /// Numbers need no program.
+        case fill([Node])
+        /// Where leaves start from is computed before what depends on it.
+        case first([Node])
+        case wait(Latch)
+        case run([Node], Structure, claimed: [Node])
+    }
 
-        func fits(_ numbers: [Node]) -> Bool {
-            for (index, node) in numbers.enumerated() where !isPromoted[index] && values[index] != node.scalar { return false }
-            return true
+    /// Computes the roots, which may be of any kind but placeholders and poison.
+    /// - Parameter wanted: the roots without which there is no going on; only for these other threads are waited for.
+    static func evaluate(_ roots: [Node], wanted: [Node]) throws {
+        var roots = roots
+        while true {
+            let latch = Latch()
+            switch try Trace.shared.locked({ try step(roots, latch) }) {
+            case .done: return
+            case .fill(let numbers): try fill(numbers)
+            case .first(let starts): try evaluate(starts, wanted: starts)
+            case .wait(let other):
+                if roots.count > wanted.count { roots = wanted } else { other.wait() }
+            case .run(let pending, let structure, let claimed):
+                defer {
+                    Trace.shared.locked { for node in claimed { node.evaluation = nil } }
+                    latch.open()
+                }
+                if structure.hasTransfers || structure.places.count > 1 { try evaluateAcross(pending) } else { try compute(pending, structure) }
+                return
+            }
         }
     }
 
-    private var entries: [StructureKey: Entry] = [:]
-    private let limit = 1024
-
-    /// Computes the roots, which may be of any kind but placeholders and poison.
-    mutating func evaluate(_ roots: [Node]) throws {
+    /// Looks at what is to be done, and claims it for this thread. Runs under the trace's lock.
+    private static func step(_ roots: [Node], _ latch: Latch) throws -> Step {
+        var dropped: [Node] = []
         // The value that an alias stands for may be there already.
-        for root in roots where root.isPending && root.kind == .alias { root.resolved.buffer.map { Self.bind(root, $0) } }
+        for root in roots where root.isPending && root.kind == .alias {
+            if let buffer = root.resolved.buffer { bind(root, buffer, &dropped) }
+        }
         let pending = roots.filter { $0.isPending }
-        guard !pending.isEmpty else { return }
+        if pending.isEmpty { return .done }
+        let numbers = pending.filter { root in
+            let source = root.resolved
+            return source.kind == .number && (source.place == .cpu || source.place == .any) && !source.isAbstract
+        }
+        if !numbers.isEmpty { return .fill(numbers) }
+        let starts = pending.filter { $0.rare?.isStart == true }
+        if !starts.isEmpty, starts.count < pending.count { return .first(starts) }
         let structure = Structure(pending)
-        if let placeholder = structure.placeholders.first { throw Self.unreadable(placeholder) }
-        if structure.hasTransfers || structure.places.count > 1 { try evaluateAcross(pending) } else { try compute(pending, structure) }
+        if let placeholder = structure.placeholders.first { throw unreadable(placeholder) }
+        if let other = structure.underWay { return .wait(other) }
+        let claimed = pending + pending.map(\.resolved)
+        for node in claimed { node.evaluation = latch }
+        return .run(pending, structure, claimed: claimed)
+    }
+
+    /// Gives numbers of the host's their values.
+    private static func fill(_ numbers: [Node]) throws {
+        for root in numbers {
+            let source = Trace.shared.locked { root.resolved }
+            let buffer = try DeviceBuffer(byteCount: source.box.byteCount)
+            Literal(source.box.type.dtype, [], repeating: source.scalar).withUnsafeBytes { element in
+                let bytes = buffer.mutableBytes
+                guard let base = bytes.baseAddress, let first = element.baseAddress else { return }
+                // What is filled is copied behind itself, twice as much each time.
+                var filled = min(element.count, bytes.count)
+                base.copyMemory(from: first, byteCount: filled)
+                while filled < bytes.count {
+                    let count = min(filled, bytes.count - filled)
+                    (base + filled).copyMemory(from: base, byteCount: count)
+                    filled += count
+                }
+            }
+            bind([root], [buffer])
+        }
     }
 
     /// Computes roots of one device.
-    mutating func compute(_ roots: [Node], _ structure: Structure) throws {
+    static func compute(_ roots: [Node], _ structure: Structure) throws {
         let place = structure.places.first ?? .cpu
         let buffers = try run(structure, place)
-        for (root, output) in zip(roots, structure.outputOfRoot) {
-            root.place = place
-            Self.bind(root, buffers[output])
-        }
+        bind(roots, structure.outputOfRoot.map { buffers[$0] }, place)
     }
 
     static func unreadable(_ node: Node) -> CompileError {
@@ -47,111 +96,80 @@ struct Evaluator {
                      fix: "return it from the function, and read it outside")
     }
 
-    private mutating func run(_ structure: Structure, _ place: Place) throws -> [DeviceBuffer] {
-        let accelerator = try Trace.shared.places.accelerator(place)
-        let entry = try program(structure, place)
+    private static func run(_ structure: Structure, _ place: Place) throws -> [DeviceBuffer] {
+        let accelerator = try Trace.shared.accelerator(place)
+        let entry = try Trace.shared.programs.entry(structure, try Trace.shared.options(place))
         ThreadState.current.counters.evaluations += 1
         var inputs = structure.leaves.map { $0.buffer! }
         for (index, node) in structure.numbers.enumerated() where entry.isPromoted[index] {
-            inputs.append(try Self.buffer(node.scalar, node.box.type.dtype))
+            inputs.append(try buffer(node.scalar, node.box.type.dtype))
         }
         return try entry.program.run(inputs, on: accelerator)
     }
 
-    private mutating func program(_ structure: Structure, _ place: Place) throws -> Entry {
-        let known = entries[structure.key]
-        if let known, known.fits(structure.numbers) { return known }
-        var promoted = known?.isPromoted ?? Array(repeating: false, count: structure.numbers.count)
-        if let known {
-            // What changed once will change again; what changes later still takes all the others with it.
-            let isFirstChange = !known.isPromoted.contains(true)
-            for (index, node) in structure.numbers.enumerated() where !isFirstChange || known.values[index] != node.scalar {
-                promoted[index] = true
+    /// Gives nodes their values. History that no gradient needs is let go.
+    static func bind(_ roots: [Node], _ buffers: [DeviceBuffer], _ place: Place? = nil) {
+        // Emptied outside of the lock: it may be all that was recorded.
+        var dropped: [Node] = []
+        Trace.shared.locked {
+            for (root, buffer) in zip(roots, buffers) {
+                if let place, root.buffer == nil { root.place = place }
+                bind(root, buffer, &dropped)
             }
-        }
-        let graph = try graph(structure, promoted)
-        let (program, seconds) = try timed { try TraceProgram(graph, Trace.shared.places.options(place)) }
-        Self.count(seconds)
-        if entries.count >= limit { entries.removeAll() }
-        let entry = Entry(program: program, isPromoted: promoted, values: structure.numbers.map(\.scalar))
-        entries[structure.key] = entry
-        return entry
-    }
-
-    private func graph(_ structure: Structure, _ promoted: [Bool]) throws -> Graph {
-        var inputs = structure.leaves.enumerated().map { ($0.element, "x\($0.offset)") }
-        var promotedNames: [Int: String] = [:]
-        for (index, node) in structure.numbers.enumerated() where promoted[index] {
-            inputs.append((node, "s\(index)"))
-            promotedNames[node.number] = "s\(index)"
-        }
-        return try structure.graph(name: "trace", inputs: inputs, outputNames: structure.outputs.indices.map { "y\($0)" }) { node in
-            if node.kind == .number, node.buffer == nil {
-                return promotedNames[node.number].map { .promoted($0) } ?? .number(node.scalar)
-            }
-            return .input("")
         }
     }
 
-    /// Gives a node its value. History that no gradient needs is let go.
-    static func bind(_ node: Node, _ buffer: DeviceBuffer) {
+    private static func bind(_ node: Node, _ buffer: DeviceBuffer, _ dropped: inout [Node]) {
         let source = node.resolved
-        node.buffer = buffer
-        if source !== node { source.buffer = buffer }
+        // A value that was seen stays.
+        if source.buffer == nil { source.buffer = buffer }
+        if source !== node, node.buffer == nil { node.buffer = source.buffer }
         if node.kind == .alias {
             // The source may be held by nobody else; its own history goes with it.
-            if !source.tracksGradient { source.dropHistory() }
-            node.operand0 = nil
-        } else if !node.tracksGradient || node.slot != nil { node.dropHistory() }
+            if !source.tracksGradient { source.dropHistory(into: &dropped) }
+            node.dropHistory(into: &dropped)
+        } else if !node.tracksGradient || node.slot != nil { node.dropHistory(into: &dropped) }
     }
 
     private static func buffer(_ value: Scalar, _ dtype: DType) throws -> DeviceBuffer {
         let literal = Literal(dtype, [], repeating: value)
         return try literal.withUnsafeBytes { try DeviceBuffer(copying: $0) }
     }
-
-    static func count(_ compileSeconds: Double) {
-        ThreadState.current.counters.compilations += 1
-        ThreadState.current.counters.compileSeconds += compileSeconds
-    }
-}
-
-func timed<T>(_ body: () throws -> T) rethrows -> (T, Double) {
-    let clock = ContinuousClock()
-    let start = clock.now
-    let result = try body()
-    let elapsed = (clock.now - start).components
-    return (result, Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
 }
 
 extension Trace {
-    /// Computes a node's value, and with it everything else that is held and pending.
+    /// Computes nodes' values, and with them everything else that this thread holds and has pending.
     func evaluate(_ wanted: [Node]) throws {
-        try locked {
+        let list = ThreadState.current.pending
+        // What a mistake says is looked up outside of the lock.
+        for node in wanted { if let error = node.error { throw error } }
+        let held: [Node]? = try locked {
             for node in wanted {
-                if let error = node.error { throw error }
                 if node.isAbstract || node.kind == .placeholder { throw Evaluator.unreadable(node) }
             }
-            guard wanted.contains(where: \.isPending) else { return }
-            let pending = ThreadState.current.pending
-            let held = pending.nodes
-            do {
-                try evaluator.evaluate(held + wanted)
-            } catch {
-                // Somebody else's tensor may be at fault: what was asked for is tried alone.
-                do { try evaluator.evaluate(wanted) } catch { throw error }
-            }
-            pending.removeFinished()
+            guard wanted.contains(where: \.isPending) else { return nil }
+            list.recorded = 0
+            return list.nodes
         }
+        guard let held else { return }
+        do { try Evaluator.evaluate(held + wanted, wanted: wanted) } catch {
+            // Somebody else's tensor may be at fault: what was asked for is tried alone.
+            let isAlone = held.allSatisfy { node in wanted.contains { $0 === node } }
+            if isAlone { throw error }
+            do { try Evaluator.evaluate(wanted, wanted: wanted) } catch { throw error }
+        }
+        locked { list.removeFinished() }
     }
 
     /// Computes everything that is held and pending.
     func evaluateAll() throws {
-        try locked {
-            let pending = ThreadState.current.pending
-            try evaluator.evaluate(pending.nodes)
-            pending.removeFinished()
+        let list = ThreadState.current.pending
+        let held = locked {
+            list.recorded = 0
+            return list.nodes
         }
+        try Evaluator.evaluate(held, wanted: held)
+        locked { list.removeFinished() }
     }
 }
 

@@ -4,7 +4,8 @@ import KilnIR
 
 /// A value of the trace.
 ///
-/// A node is written under the trace's lock alone, and changes in one way: what was pending gets its buffer.
+/// A node is written under the trace's lock alone, and changes in one way: what was pending gets its buffer, and lets go of its operands.
+/// What may change is read under the lock too, but for a buffer that was seen under it: that stays.
 final class Node: HasTypeBox, @unchecked Sendable {
     enum Kind: UInt8 {
         /// A buffer holds the value, from the start.
@@ -49,7 +50,9 @@ final class Node: HasTypeBox, @unchecked Sendable {
     var place: Place
     /// The value, where it has been computed.
     var buffer: DeviceBuffer?
-    var scalar: Scalar
+    /// Opens when the thread that is computing the value has done so, or failed.
+    var evaluation: Latch?
+    let scalar: Scalar
     /// Where the gradient of a leaf goes.
     var slot: GradientSlot?
     var rare: Rare?
@@ -59,8 +62,8 @@ final class Node: HasTypeBox, @unchecked Sendable {
     struct Rare {
         var mistake: Mistake?
         var name = ""
-        /// A key of the random generator: a captured function draws a new one at each call.
-        var isRandomKey = false
+        /// Where a leaf starts from, which is computed before what is computed from it, so that a loop's first round is like the others.
+        var isStart = false
     }
 
     init(_ kind: Kind, _ box: TypeBox, signature: Signature? = nil, operands: [Node] = [], index: Int32 = 0, isAbstract: Bool = false,
@@ -96,22 +99,19 @@ final class Node: HasTypeBox, @unchecked Sendable {
         guard operand0 != nil else { return }
         var doomed: [Node] = []
         releaseOperands(into: &doomed)
-        while var node = doomed.popLast() {
-            if isKnownUniquelyReferenced(&node) { node.releaseOperands(into: &doomed) }
-        }
+        while let node = doomed.popLast() { node.releaseOperands(into: &doomed) }
     }
 
+    /// Lets go of the operands; those that nobody else holds, so that no other thread can see them, are handed over with theirs.
     private func releaseOperands(into doomed: inout [Node]) {
         func take(_ operand: inout Node?) {
-            guard let node = operand else { return }
+            if isKnownUniquelyReferenced(&operand), let node = operand, node.operand0 != nil { doomed.append(node) }
             operand = nil
-            // A node that holds nothing, or that others hold, needs no care.
-            if node.operand0 != nil { doomed.append(node) }
         }
         take(&operand0)
         take(&operand1)
         take(&operand2)
-        for node in others where node.operand0 != nil { doomed.append(node) }
+        for index in others.indices where isKnownUniquelyReferenced(&others[index]) { doomed.append(others[index]) }
         others = []
     }
 
@@ -147,8 +147,9 @@ final class Node: HasTypeBox, @unchecked Sendable {
     var isPending: Bool { buffer == nil && kind != .poison && kind != .placeholder }
     var error: (any Error)? { rare?.mistake?.error }
 
-    /// Lets go of what the value was computed from.
-    func dropHistory() {
+    /// Lets go of what the value was computed from, into a list that is emptied outside of the lock: it may be long.
+    func dropHistory(into dropped: inout [Node]) {
+        forEachOperand { dropped.append($0) }
         operand0 = nil
         operand1 = nil
         operand2 = nil
@@ -156,7 +157,9 @@ final class Node: HasTypeBox, @unchecked Sendable {
     }
 }
 
-/// Where the gradient of a leaf is accumulated; copies of the leaf share it.
+/// Where the gradient of a leaf is accumulated; copies of the leaf share it. Used under the trace's lock.
 final class GradientSlot: @unchecked Sendable {
     var gradient: Tensor?
+    /// How many times gradients had been asked for when the leaf was last changed in place.
+    var changedAt = 0
 }

@@ -126,7 +126,9 @@ struct SignatureTable {
             throw context.error("gives a size that depends on elements, and a tensor's sizes are known before these",
                                 fix: "compile the graph, and run it as a CompiledGraph")
         }
-        let results = try op.infer(context).map { intern($0) }
+        let types = try op.infer(context)
+        for type in types { if let wrong = Trace.badSize(type, location, op: op.name) { throw wrong } }
+        let results = types.map { intern($0) }
         if count >= limit {
             for slot in slots { slot?.releasePullbacks() }
             slots = Array(repeating: nil, count: slots.count)

@@ -15,28 +15,33 @@ extension Structure {
 
     /// The graph that computes the outputs.
     /// - Parameters:
-    ///   - source: what a node without operands becomes; inputs are added in the order of `inputs`.
+    ///   - source: what a node without operands becomes, and whether it is a number that has not been computed; inputs are added in the order of `inputs`.
     ///   - inputs: the placeholders, leaves and numbers that become inputs, in order.
-    func graph(name: String, inputs: [(Node, String)], outputNames: [String], source: (Node) throws -> Source) throws -> Graph {
+    func graph(name: String, inputs: [(Node, String)], outputNames: [String], source: (_ node: Node, _ isNumber: Bool) throws -> Source) throws -> Graph {
         var graph = Graph(name: name)
         var values = [[ValueID]](repeating: [], count: nodes.count)
+        var numberOfNode: [ObjectIdentifier: Int] = [:]
+        for (number, node) in nodes.enumerated() where key.words[starts[number]] < 0 { numberOfNode[ObjectIdentifier(node)] = number }
         for (node, name) in inputs {
-            let isNumber = node.kind == .number && node.buffer == nil
-            let type = isNumber ? TensorType(node.box.type.dtype, []) : node.box.type
-            let value = graph.addInput(name, type)
+            let number = numberOfNode[ObjectIdentifier(node)]
+            let isNumber = number.map { key.words[starts[$0]] == Word.number } ?? false
+            let value = graph.addInput(name, isNumber ? TensorType(node.box.type.dtype, []) : node.box.type)
             // An input may be one that nothing uses.
-            if node.mark == walk { values[node.number] = [value] }
+            if let number { values[number] = [value] }
         }
-        for (place, node) in nodes.enumerated() where values[place].isEmpty || node.kind == .number && node.buffer == nil {
-            switch node.buffer == nil ? node.kind : .leaf {
-            case .op, .tuple:
-                let signature = node.signature!
-                let operands = node.operands.map { values[$0.resolved.number][0] }
-                values[place] = try graph.append(signature.op, operands, signature.attributes, regions: signature.regions, at: node.location)
+        for (number, node) in nodes.enumerated() {
+            let words = key.words[starts[number]..<starts[number + 1]]
+            let word = words[words.startIndex]
+            switch word {
             // One program computes all; the results are copied to where they belong.
-            case .transfer: values[place] = values[node.operand0!.resolved.number]
-            case .result: values[place] = [values[node.operand0!.number][Int(node.index)]]
-            default: values[place] = try emit(node, values[place], source(node), &graph)
+            case Word.transfer: values[number] = values[words[words.startIndex + 1]]
+            case Word.result: values[number] = [values[words[words.startIndex + 2]][words[words.startIndex + 1]]]
+            case ..<0:
+                if values[number].isEmpty || word == Word.number { values[number] = try emit(node, values[number], source(node, word == Word.number), &graph) }
+            default:
+                let signature = node.signature!
+                values[number] = try graph.append(signature.op, words.dropFirst().map { values[$0][0] }, signature.attributes,
+                                                  regions: signature.regions, at: node.location)
             }
         }
         graph.outputs = zip(outputNames, outputs).map { Port($0, values[$1][0]) }

@@ -8,7 +8,7 @@ struct StructureKey: Hashable {
     var words: [Int]
 }
 
-/// The nodes that an evaluation needs. Valid until the next walk, so made and used under the trace's lock.
+/// The nodes that an evaluation needs: made under the trace's lock, and used anywhere; what is recorded or computed later doesn't change it.
 struct Structure {
     /// Every node after those it is computed from; aliases are left out.
     private(set) var nodes: [Node] = []
@@ -26,13 +26,24 @@ struct Structure {
     private(set) var outputOfRoot: [Int] = []
     /// The devices of what is to be computed, in order of first use.
     private(set) var places: [Place] = []
+    /// The type of each output, and its device.
+    private(set) var outputPlaces: [(box: TypeBox, place: Place)] = []
     /// Whether values go from one device to another.
     private(set) var hasTransfers = false
+    /// A thread is computing one of the nodes.
+    private(set) var underWay: Latch?
     private(set) var key = StructureKey(words: [])
+    /// Where each node's words begin, and where the last one's end.
+    private(set) var starts: [Int] = []
+
+    /// The first word of what is no op; ops begin with their signatures' numbers, which are positive.
+    enum Word {
+        static let outputs = -1, leaf = -2, placeholder = -3, number = -4, result = -5, transfer = -6, captured = -7
+    }
 
     private let boundary: Int
-    /// The number of this walk: nodes that bear it are in `nodes`, at their `number`, until the next walk.
-    let walk: Int
+    /// The number of this walk, which nodes bear while it lasts.
+    private let walk: Int
 
     /// Walks from the roots. Runs under the trace's lock.
     /// - Parameter boundary: nodes recorded before this serial number are not looked into.
@@ -50,8 +61,10 @@ struct Structure {
             }
             outputOfRoot.append(outputNumbers[place]!)
         }
-        key.words += [-1, places.first.map { Int($0.number) } ?? 0]
+        starts.append(key.words.count)
+        key.words += [Word.outputs, places.first.map { Int($0.number) } ?? 0]
         key.words += outputs
+        outputPlaces = outputs.map { (nodes[$0].box, nodes[$0].place) }
     }
 
     /// Whether a node of the kind has a value that follows from its operands'.
@@ -77,6 +90,7 @@ struct Structure {
                 continue
             }
             node.mark = walk
+            if let latch = node.evaluation { underWay = latch }
             stack.append((node, true))
             // The last operand is pushed first, so that the first is visited first.
             for index in stride(from: node.others.count - 1, through: 0, by: -1) { push(node.others[index], &stack) }
@@ -95,27 +109,29 @@ struct Structure {
     private mutating func append(_ node: Node) {
         node.number = nodes.count
         nodes.append(node)
-        if node.serial < boundary, node.kind != .number {
+        starts.append(key.words.count)
+        if node.serial < boundary, node.kind != .number || node.buffer != nil {
             captured.append(node)
+            key.words += [Word.captured, node.box.id]
             return
         }
         if node.buffer != nil {
             leaves.append(node)
-            key.words += [-2, node.box.id]
+            key.words += [Word.leaf, node.box.id]
             return
         }
         if node.place != .any, !places.contains(node.place) { places.append(node.place) }
         switch node.kind {
         case .transfer:
             hasTransfers = true
-            key.words += [-6, node.operand0!.resolved.number]
+            key.words += [Word.transfer, node.operand0!.resolved.number]
         case .placeholder:
             placeholders.append(node)
-            key.words += [-3, node.box.id]
+            key.words += [Word.placeholder, node.box.id]
         case .number:
             numbers.append(node)
-            key.words += [-4, node.box.id]
-        case .result: key.words += [-5, Int(node.index), node.operand0!.number]
+            key.words += [Word.number, node.box.id]
+        case .result: key.words += [Word.result, Int(node.index), node.operand0!.number]
         default:
             key.words.append(node.signature!.id)
             node.forEachOperand { key.words.append($0.resolved.number) }

@@ -1,66 +1,55 @@
 // Records what is done with tensors: an op and its operands come in, a node goes out, and nothing is computed.
-// One trace serves the whole process behind one lock, which costs tens of nanoseconds an op.
+// One trace serves the whole process behind one lock, which is held for tens of nanoseconds an op and never while anything is compiled or run.
 import KilnExecution
 import KilnIR
 import KilnOps
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
 
 /// The process's trace.
 final class Trace: @unchecked Sendable {
     static let shared = Trace()
 
     /// Recursive, because letting go of a node may let go of a tensor.
-    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+    private let lock = Lock(isRecursive: true)
+    /// The compiled programs; has locks of its own.
+    let programs = ProgramCache()
     // All of these are used under the lock.
     var signatures = SignatureTable()
-    var evaluator = Evaluator()
     var places = PlaceTable()
     /// The number of the latest node.
     var serial = 0
     /// The number of the latest walk over nodes.
     var walk = 0
+    /// What asynchronous tasks have pending, by the task.
+    var taskLists: [Int: PendingList] = [:]
 
     private let full = Catalogue.constants.full
 
-    private init() {
-        mutex = .allocate(capacity: 1)
-        var attributes = pthread_mutexattr_t()
-        pthread_mutexattr_init(&attributes)
-        pthread_mutexattr_settype(&attributes, Int32(PTHREAD_MUTEX_RECURSIVE))
-        pthread_mutex_init(mutex, &attributes)
-        pthread_mutexattr_destroy(&attributes)
-    }
+    private init() {}
 
     @inline(__always)
-    func locked<T>(_ body: () throws -> T) rethrows -> T {
-        pthread_mutex_lock(mutex)
-        defer { pthread_mutex_unlock(mutex) }
-        return try body()
-    }
+    func locked<T>(_ body: () throws -> T) rethrows -> T { try lock.locked(body) }
 
     /// Records an op. A mistake gives poisoned results.
     /// - Parameter place: where an op without operands is computed; the default device if left out.
     func record(_ op: OpDefinition, _ operands: [Tensor], _ attributes: Attributes, _ regions: [Graph], _ location: SourceLocation,
                 place: Place? = nil) -> [Tensor] {
-        locked {
-            let start = operands.isEmpty ? place ?? places.place(.default) : .any
+        let state = ThreadState.current
+        let list = state.pending
+        let location = state.located(location)
+        let results = locked {
+            let start = operands.isEmpty ? place ?? places.place(state.device) : .any
             if op === full { return [number(attributes, start, location)] }
             let nodes = operands.map(\.handle.node)
             do {
                 let signature = try signatures.find(op, nodes, attributes, regions, location)
-                return apply(signature, nodes, location, place: start).map { hold($0) }
+                return apply(signature, nodes, location, place: start).map { hold($0, list) }
             } catch {
                 let known = nodes.first { $0.kind == .poison }?.rare?.mistake
                 return [hold(poison(known ?? Mistake(error), nodes.first?.box, location))]
             }
         }
+        state.count(1, list)
+        return results
     }
 
     /// Records an op whose signature is known, once for each result.
@@ -131,6 +120,9 @@ final class Trace: @unchecked Sendable {
         return node
     }
 
+    /// The node that a node stands for.
+    func resolve(_ node: Node) -> Node { locked { node.resolved } }
+
     /// One number everywhere.
     func number(_ value: Scalar, _ type: TensorType, _ place: Place, _ location: SourceLocation) -> Node {
         let isSymbolic = type.shape.contains { $0.constant == nil }
@@ -145,13 +137,13 @@ final class Trace: @unchecked Sendable {
     }
 
     /// The error for a type whose sizes are negative, or whose bytes can't be counted.
-    static func badSize(_ type: TensorType, _ location: SourceLocation) -> ShapeError? {
+    static func badSize(_ type: TensorType, _ location: SourceLocation, op: String = "full") -> ShapeError? {
         var bytes = type.dtype.byteCount
         for dim in type.shape {
             guard let size = dim.constant else { continue }
             let (product, overflow) = bytes.multipliedReportingOverflow(by: size)
             if size < 0 || overflow {
-                return ShapeError(op: "full", "the shape [\(type.shape.map(\.description).joined(separator: ", "))] has a size that can't be",
+                return ShapeError(op: op, "the shape [\(type.shape.map(\.description).joined(separator: ", "))] has a size that can't be",
                                   at: location, fix: "give sizes from 0 to what memory holds")
             }
             bytes = product
@@ -161,21 +153,20 @@ final class Trace: @unchecked Sendable {
 
     /// A tensor for a node; a pending one is computed with the next evaluation as long as it is held.
     @inline(__always)
-    func hold(_ node: Node) -> Tensor {
-        let handle = Handle(node)
-        if node.isPending, !node.isAbstract { ThreadState.current.pending.append(handle) }
-        return Tensor(handle)
+    func hold(_ node: Node, _ list: PendingList? = nil) -> Tensor {
+        Tensor(Handle(node, in: node.isPending && !node.isAbstract ? list ?? ThreadState.current.pending : nil))
     }
 
     /// A node with the value of another, for a leaf or a detached tensor.
-    func alias(_ node: Node, slot: GradientSlot? = nil, tracks: Bool = false) -> Node {
+    /// - Parameter isStart: whether this is where a leaf starts from.
+    func alias(_ node: Node, slot: GradientSlot? = nil, tracks: Bool = false, isStart: Bool = false) -> Node {
         if node.kind == .poison { return node }
         let source = node.resolved
         let copy = Node(.alias, node.box, operands: source.buffer == nil ? [source] : [], isAbstract: source.isAbstract, buffer: source.buffer,
                         place: node.place, location: node.location)
         copy.slot = slot
         copy.tracksGradient = tracks
-        if source.rare?.isRandomKey == true { copy.rare = source.rare }
+        if isStart, source.buffer == nil { copy.rare = .init(isStart: true) }
         return copy
     }
 

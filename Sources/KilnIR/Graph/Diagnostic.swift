@@ -9,6 +9,8 @@ public struct ShapeError: Error, CustomStringConvertible, Sendable {
     public var location: SourceLocation
     /// What would fix it, in one sentence.
     public var fix: String
+    /// Where in a model, such as `in the layer blocks.3.query (Linear)`.
+    public var context: String?
     /// Two sizes that should be equal and, as far as their symbols say, may be; nil where the mistake is another.
     public var unequal: (Dim, Dim)?
     /// Whether a value would take more memory than can be held, which is all that is wrong.
@@ -29,6 +31,7 @@ public struct ShapeError: Error, CustomStringConvertible, Sendable {
         var lines = ["\(op): \(problem)"]
         for (number, type) in operands.enumerated().prefix(8) { lines.append("  operand \(number): \(type)") }
         if operands.count > 8 { lines.append("  … and \(operands.count - 8) more") }
+        if let context { lines.append("  \(context)") }
         if location.isKnown { lines.append("  at \(location)") }
         lines.append("  fix: \(fix)")
         return lines.joined(separator: "\n")

@@ -26,6 +26,14 @@ public struct SourceLocation: Hashable, Sendable {
         }
     }
 
+    /// Whether the line is one of Kiln's own, and not of who uses it.
+    package var isWithinKiln: Bool {
+        switch file {
+        case .literal(let s): s.isWithinKiln
+        case .text(let s): StaticText.ownFolders.contains { s.hasPrefix($0) }
+        }
+    }
+
     public static let unknown = SourceLocation(name: "", line: 0)
     public var isKnown: Bool { line != 0 || !name.isEmpty }
 
@@ -38,6 +46,16 @@ private struct StaticText: Hashable, Sendable {
     let text: StaticString
     static func == (a: StaticText, b: StaticText) -> Bool { a.text.description == b.text.description }
     func hash(into hasher: inout Hasher) { hasher.combine(text.utf8CodeUnitCount) }
+
+    static let ownFolders = ["Kiln/", "KilnIR/", "KilnOps/", "KilnPasses/"]
+
+    /// Compared in place: asked for every op that is recorded in a layer.
+    var isWithinKiln: Bool {
+        guard text.hasPointerRepresentation, text.utf8CodeUnitCount > 11 else { return false }
+        let bytes = UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
+        guard bytes[0] == UInt8(ascii: "K"), bytes[1] == UInt8(ascii: "i"), bytes[2] == UInt8(ascii: "l"), bytes[3] == UInt8(ascii: "n") else { return false }
+        return Self.ownFolders.contains { bytes.starts(with: $0.utf8) }
+    }
 }
 
 extension SourceLocation: CustomStringConvertible {

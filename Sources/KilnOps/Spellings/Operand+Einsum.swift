@@ -10,15 +10,16 @@ extension Operand {
     }
 
     /// Einstein's sum, as `numpy.einsum`: a label that an operand repeats is its diagonal, and `...` stands for axes that broadcast,
-    /// which come first in the result unless it places them. Operands are multiplied from left to right.
-    /// - Precondition: there is at least one operand.
+    /// which come first in the result unless it places them. Operands, at least one, are multiplied from left to right.
     public static func einsum(_ equation: String, _ operands: [Self], file: StaticString = #fileID, line: UInt = #line) -> Self {
         let location = SourceLocation(file, line)
+        if operands.isEmpty { return mistakenWithout("einsum", at: location) }
         do {
             let sum = try Einsum(equation, ranks: operands.map(\.rank))
             return sum.applied(to: operands, at: location)
         } catch {
-            return operands[0].mistaken("einsum", "\"\(equation)\" \(error.problem)", with: Array(operands.dropFirst()), fix: error.fix, at: location)
+            guard let first = operands.first else { return mistakenWithout("einsum", at: location) }
+            return first.mistaken("einsum", "\"\(equation)\" \(error.problem)", with: Array(operands.dropFirst()), fix: error.fix, at: location)
         }
     }
 

@@ -111,7 +111,8 @@ extension Operand {
 
     private func mistaken(_ name: String, _ window: SlidingWindow, at location: SourceLocation) -> Self {
         if !dtype.isFloat, name != "maxPool" { return mistaken(name, "has an operand of dtype \(dtype)", fix: "pass floats", at: location) }
-        return mistaken(name, "has windows of \(window.sizes.count) axes for an operand of \(rank)",
+        let numbers = "windows of \(window.sizes) by strides of \(window.strides) and dilations of \(window.dilations)"
+        return mistaken(name, window.sizes.count > rank ? "has windows of \(window.sizes.count) axes for an operand of \(rank)" : "can't have \(numbers)",
                         fix: "give one number of each kind, at least 1, for each of the last axes", at: location)
     }
 }

@@ -55,6 +55,7 @@ extension Operand {
 
     public func mean(_ axes: [Int], keepDims: Bool = false, file: StaticString = #fileID, line: UInt = #line) -> Self {
         let location = SourceLocation(file, line)
+        if let wrong = wrongAxis(axes) { return mistaken("mean", axis: wrong, at: location) }
         return inSinglePrecision("mean", at: location) { wide in
             let total = wide.reduced(Structural.reduceSum, axes, keepDims, at: location)
             return total.divided(by: total.count(of: wide.size(of: axes), at: location), at: location)
@@ -92,7 +93,10 @@ extension Operand {
         let location = SourceLocation(file, line)
         return inSinglePrecision("norm", at: location) { wide in
             let squares = wide.multiplied(by: wide, at: location).reduced(Structural.reduceSum, axes, keepDims, at: location)
-            return .apply(Elementwise.sqrt, squares, at: location)
+            // At zero the gradient is 0, as PyTorch has it, and not the root's, which is infinite.
+            let isLong = Self.apply(Elementwise.ne, squares, squares.filled(0, at: location), at: location)
+            let root = Self.apply(Elementwise.sqrt, squares.chosen(where: isLong, else: squares.filled(1, at: location), at: location), at: location)
+            return root.kept(where: isLong, at: location)
         }
     }
 
@@ -143,6 +147,9 @@ extension Operand {
     fileprivate func wrongAxis(_ axes: [Int]) -> Int? { counted(axes).first { !has($0) } }
 
     fileprivate func reduced(_ op: OpDefinition, _ axes: [Int], _ keepDims: Bool, at location: SourceLocation) -> Self {
+        if let wrong = wrongAxis(axes) {
+            return mistaken(op.name.hasPrefix("reduce_") ? String(op.name.dropFirst("reduce_".count)) : op.name, axis: wrong, at: location)
+        }
         let all = reducedAxes(axes)
         let result = reducing(op, all, at: location)
         return keepDims ? result.restoring(all, of: dims, at: location) : result

@@ -6,11 +6,18 @@ extension Operand {
     /// The same elements, row-major, under another shape; one size may be -1, which is found from the others.
     public func reshape(_ shape: [Dim], file: StaticString = #fileID, line: UInt = #line) -> Self {
         var shape = shape
+        let location = SourceLocation(file, line)
+        if shape.count(where: { $0 == -1 }) > 1 {
+            return mistaken("reshape", "\(shape.text) leaves more than one size open", fix: "give -1 for one size alone", at: location)
+        }
+        if let wrong = shape.first(where: { ($0.constant ?? 0) < -1 }) {
+            return mistaken("reshape", "\(wrong) in \(shape.text) is no size", fix: "give sizes from 0 on, and -1 for one that follows from the others", at: location)
+        }
         if let open = shape.firstIndex(of: -1) {
             let known = shape.indices.filter { $0 != open }.reduce(Dim.constant(1)) { $0 * shape[$1] }
             if known != 0 { shape[open] = type.elementCount.dividedDown(by: known, ranges: .none) }
         }
-        return reshaping(to: shape, at: SourceLocation(file, line))
+        return reshaping(to: shape, at: location)
     }
 
     public func reshape(_ shape: Dim..., file: StaticString = #fileID, line: UInt = #line) -> Self {
@@ -52,7 +59,7 @@ extension Operand {
     /// A new axis of size 1, before the given one.
     public func unsqueezed(_ axis: Int, file: StaticString = #fileID, line: UInt = #line) -> Self {
         let place = axis < 0 ? axis + rank + 1 : axis
-        guard place >= 0, place <= rank else { return mistaken("unsqueezed", axis: axis, at: SourceLocation(file, line)) }
+        guard place >= 0, place <= rank else { return mistaken("unsqueezed", axis: axis, of: rank + 1, at: SourceLocation(file, line)) }
         var shape = dims
         shape.insert(1, at: place)
         return reshaping(to: shape, at: SourceLocation(file, line))
@@ -84,6 +91,10 @@ extension Operand {
         }
         var shape = shape
         for axis in 0..<rank where shape[axis + fresh] == -1 { shape[axis + fresh] = dims[axis] }
+        if let wrong = shape.first(where: { ($0.constant ?? 0) < 0 }) {
+            return mistaken("expand", "\(wrong) in \(shape.text) is no size", fix: "give sizes from 0 on, and -1 for an axis that stays as it is",
+                            at: SourceLocation(file, line))
+        }
         return broadcasting(to: shape, axes: Array(fresh..<shape.count), at: SourceLocation(file, line))
     }
 
@@ -162,16 +173,22 @@ extension Operand {
         flipping(counted(axes), at: SourceLocation(file, line))
     }
 
-    /// Tensors one after the other along an axis.
-    /// - Precondition: there is at least one.
+    /// Tensors one after the other along an axis; at least one.
     public static func concatenate(_ parts: [Self], axis: Int = 0, file: StaticString = #fileID, line: UInt = #line) -> Self {
-        apply(Structural.concatenate, parts, ["axis": .int(parts[0].counted(axis))], regions: [], at: SourceLocation(file, line))[0]
+        guard let first = parts.first else { return mistakenWithout("concatenate", at: SourceLocation(file, line)) }
+        return apply(Structural.concatenate, parts, ["axis": .int(first.counted(axis))], regions: [], at: SourceLocation(file, line))[0]
     }
 
-    /// Tensors of one shape side by side along a new axis.
-    /// - Precondition: there is at least one.
+    /// Tensors of one shape side by side along a new axis; at least one.
     public static func stack(_ parts: [Self], axis: Int = 0, file: StaticString = #fileID, line: UInt = #line) -> Self {
-        let place = axis < 0 ? axis + parts[0].rank + 1 : axis
+        let location = SourceLocation(file, line)
+        guard let first = parts.first else { return mistakenWithout("stack", at: location) }
+        let place = axis < 0 ? axis + first.rank + 1 : axis
+        guard place >= 0, place <= first.rank else { return first.mistaken("stack", axis: axis, of: first.rank + 1, at: location) }
+        if let other = parts.first(where: { $0.dims != first.dims && $0.dims.allSatisfy { $0.constant != nil } && first.dims.allSatisfy { $0.constant != nil } }) {
+            return first.mistaken("stack", "the tensors' shapes differ, \(first.dims.text) and \(other.dims.text)", with: Array(parts.dropFirst()),
+                                  fix: "stack tensors of one shape, or concatenate them", at: location)
+        }
         return concatenate(parts.map { $0.unsqueezed(place, file: file, line: line) }, axis: place, file: file, line: line)
     }
 

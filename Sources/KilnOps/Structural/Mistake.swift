@@ -20,9 +20,21 @@ extension Operand {
                    regions: [], at: location)[0]
     }
 
+    /// An axis that the operand lacks, as it was given or counted from the front.
     func mistaken(_ name: String, axis: Int, at location: SourceLocation) -> Self {
-        mistaken(name, "axis \(axis) is not one of the operand's \(rank)",
-                 fix: rank == 0 ? "pass an operand with at least one axis" : "give an axis from \(-rank) to \(rank - 1)", at: location)
+        mistaken(name, axis: axis < 0 ? axis - rank : axis, of: rank, at: location)
+    }
+
+    /// An axis that is none of so many, as it was given.
+    func mistaken(_ name: String, axis: Int, of count: Int, at location: SourceLocation) -> Self {
+        mistaken(name, "axis \(axis) is not one of \(count == rank ? "the operand's" : "the result's") \(count)",
+                 fix: count == 0 ? "pass an operand with at least one axis" : "give an axis from \(-count) to \(count - 1)", at: location)
+    }
+
+    /// What stands for the result of a spelling that was given no operands.
+    static func mistakenWithout(_ name: String, at location: SourceLocation) -> Self {
+        apply(Structural.mistake, [], ["op": .string(name), "problem": .string("was given no operands"), "fix": .string("pass at least one")],
+              regions: [], at: location)[0]
     }
 
     /// The axis counted from the front; one that does not exist stays what the op's rule rejects.

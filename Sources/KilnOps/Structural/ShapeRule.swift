@@ -121,5 +121,5 @@ extension OpDefinition {
 
 extension Array where Element == Dim {
     /// The shape as text, such as `[n, 3]`.
-    var text: String { "[\(map(\.description).joined(separator: ", "))]" }
+    package var text: String { "[\(map(\.description).joined(separator: ", "))]" }
 }
