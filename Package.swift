@@ -40,6 +40,7 @@ let package = Package(
         .executableTarget(name: "06-devices", dependencies: ["Kiln", "Digits"], path: "Samples/06-devices"),
         .executableTarget(name: "07-models", dependencies: ["Kiln", "KilnONNX"], path: "Samples/07-models", exclude: ["fetch", "filetype.c"]),
         .executableTarget(name: "KilnBenchmarks", dependencies: ["Kiln", "KilnIR", "KilnOps", "KilnKernels", "KilnLLVM", "KilnCompiler", "KilnExecution", "KilnONNX"], path: "Tests/Benchmarks/KilnBenchmarks"),
+        .executableTarget(name: "KilnStress", dependencies: ["Kiln"], path: "Tests/Threads/KilnStress"),
         .executableTarget(name: "KilnPTX", dependencies: ["KilnIR", "KilnOps", "KilnKernels", "KilnLLVM", "KilnCompiler"], path: "Tests/Benchmarks/KilnPTX"),
         .testTarget(name: "KilnIRTests", dependencies: ["KilnIR"], path: "Tests/KilnIRTests"),
         .testTarget(name: "LoopIRTests", dependencies: ["KilnIR", "KilnKernels"], path: "Tests/LoopIRTests"),
