@@ -6,7 +6,7 @@ import KilnIR
 import KilnKernels
 
 /// The version of kiln_abi.h that the tables here follow.
-let abiVersion = 3
+let abiVersion = 4
 
 struct ProgramInfoEmitter {
     let module: Module
@@ -31,6 +31,7 @@ struct ProgramInfoEmitter {
             module.int64(messages.count), table("messages", messages.map(text)),
             module.int64(devices), devices == 0 ? LLVMConstNull(module.pointer) : deviceTable(),
             module.int64(program.measured.count), table("bounds", try program.measured.map { try dim($0.bound) }),
+            module.integer(module.i64, Int(bitPattern: UInt(CPUFeatures(target).bits))), text(target.processor),
         ]
         module.sharedConstant(Self.name(program), module.structure(fields))
     }

@@ -14,7 +14,8 @@ static void test_places(void) {
   EXPECT(affine_is_right(&gpu_affine, 100));
   EXPECT_EQUAL(fake->launches, 8);
   EXPECT(affine_is_right(&gpu_affine, 0));
-  EXPECT(affine_is_right(&affine, 100)); // has code for the CPU alone
+  EXPECT_FAILURE(run_affine_program(&affine, (double[1]){0}, (double[1]){0}, 1), KILN_NO_DEVICE,
+                 "program 'affine' was compiled for the CPU alone and can't run on a GPU");
   EXPECT_EQUAL(fake->launches, 8);
   EXPECT_FAILURE(kiln_set_place((kiln_place)7), KILN_OUT_OF_RANGE, "7 is no place: they are automatic, CPU and GPU");
 
@@ -29,6 +30,8 @@ static void test_places(void) {
   EXPECT_FAILURE(kiln_device_wait(device), KILN_NO_DEVICE, "the device 'Fake 0' was closed by kiln_shutdown");
   EXPECT_EQUAL(kiln_device_stats(device).live, 0);
   EXPECT(affine_is_right(&gpu_affine, 100)); // opens it again
+  EXPECT_FAILURE(kiln_device_wait(device), KILN_NO_DEVICE, "the device 'Fake 0' was closed by kiln_shutdown");
+  EXPECT_OK(kiln_gpu_open(0, &device));
   EXPECT_OK(kiln_device_wait(device));
   expect_clean();
 }
@@ -180,6 +183,34 @@ static void test_reuse(void) {
   expect_clean();
 }
 
+/// A handle from before kiln_shutdown does not reach what came after, though addresses come again.
+static void test_stale(void) {
+  kiln_device *before, *after;
+  void *old, *memory;
+  EXPECT_OK(kiln_gpu_open(0, &before));
+  EXPECT_OK(kiln_device_allocate(before, 1000, &old));
+  EXPECT_OK(kiln_shutdown());
+  EXPECT_OK(kiln_gpu_open(0, &after));
+  EXPECT(before != after);
+  EXPECT_OK(kiln_device_allocate(after, 1000, &memory));
+  EXPECT_FAILURE(kiln_device_free(before, memory), KILN_NO_DEVICE, "the device 'Fake 0' was closed by kiln_shutdown");
+  EXPECT_EQUAL(kiln_device_stats(after).live, 1024);
+  EXPECT_OK(kiln_device_free(after, memory));
+  expect_clean();
+}
+
+/// Giving memory back, which a broken GPU can't, leaves the text of the error before.
+static void test_quiet_trim(void) {
+  kiln_device *device;
+  EXPECT_OK(kiln_gpu_open(0, &device));
+  fake->kernel_code = 700;
+  EXPECT(run_affine_program(&gpu_affine, (double[1]){0}, (double[1]){0}, 1) == KILN_DEVICE_FAILED);
+  EXPECT_EQUAL(kiln_set_threads(-1), KILN_OUT_OF_RANGE);
+  kiln_buffer_trim();
+  EXPECT(strcmp(kiln_last_error(), "-1 threads are too few: 0 is the default, 1 is serial") == 0);
+  expect_clean();
+}
+
 static void test_shortage(void) {
   kiln_device *device;
   void *large, *half, *memory;
@@ -209,5 +240,7 @@ static void test_shortage(void) {
 
 void test_gpu_memory(void) {
   test_reuse();
+  test_stale();
+  test_quiet_trim();
   test_shortage();
 }

@@ -48,7 +48,7 @@ static void test_arguments(void) {
 }
 
 static void test_program(void) {
-  WRONG(c.program.abi_version = 1, KILN_INCOMPATIBLE_ABI, "the program was compiled for runtime ABI 1, this runtime has 3");
+  WRONG(c.program.abi_version = 1, KILN_INCOMPATIBLE_ABI, "the program was compiled for runtime ABI 1, this runtime has 4");
   WRONG(c.program.entry = NULL, KILN_MALFORMED_PROGRAM, "the table of program 'classify' is incomplete");
   WRONG(c.program.arena_size = NULL, KILN_MALFORMED_PROGRAM, "the table of program 'classify' is incomplete");
   WRONG(c.program.inputs = NULL, KILN_MALFORMED_PROGRAM, "the table of program 'classify' is incomplete");
@@ -62,7 +62,7 @@ static void test_program(void) {
   call c = right();
   c.program.abi_version = 7;
   EXPECT_FAILURE(kiln_invoke(&c.program, NULL, NULL, NULL), KILN_INCOMPATIBLE_ABI,
-                 "the program was compiled for runtime ABI 7, this runtime has 3");
+                 "the program was compiled for runtime ABI 7, this runtime has 4");
 }
 
 static void test_types(void) {
