@@ -1,4 +1,4 @@
-// Objects of a program, its exported functions and the runtime to a shared object that needs libc and libm alone.
+// Objects of a program, its exported functions and the runtime to a shared object that needs libc and libm alone, and that can be unloaded.
 // The linker is LLVM's, in this process: no C compiler and no development package of libc is asked for.
 
 import CLLD
@@ -16,6 +16,7 @@ public enum SharedObject {
     /// - Throws: `CompileError` where the file can't be written or libc is not found, `InternalError` where the linker refuses.
     public static func link(_ code: ObjectCode, _ program: Program, target: Target, to path: String) throws {
         try checkName(program.name)
+        try checkArguments(program)
         let runtime = try RuntimeObjects.encoded.map { text in
             guard let data = Data(base64Encoded: text) else { throw InternalError("link", "an object of the runtime is malformed") }
             return [UInt8](data)
@@ -44,7 +45,7 @@ public enum SharedObject {
         let part = "\(file.path).\(getpid()).part"
         defer { unlink(part) }
         try link(["ld.lld", "-shared", "-soname", file.lastPathComponent, "--gc-sections", "--build-id=none", "--hash-style=gnu", "-O1",
-                  "--no-undefined", "-z", "now", "-z", "relro", "-z", "noexecstack", "-z", "nodelete", "-z", "lrodata-after-bss", "--strip-all", "--as-needed", "-o", part]
+                  "--no-undefined", "-z", "now", "-z", "relro", "-z", "noexecstack", "-z", "lrodata-after-bss", "--strip-all", "--as-needed", "-o", part]
             + files + (try libraries()))
         try constants?.fill(part)
         guard rename(part, file.path) == 0 else {
@@ -70,6 +71,27 @@ public enum SharedObject {
         if !isIdentifier {
             throw CompileError("model name '\(name)'", "the name starts the names of C functions, so it must be a C identifier",
                                fix: "Choose letters, digits and underscores, such as 'my_model'.")
+        }
+    }
+
+    /// Callers find arguments by name, and each call finds the sizes from the shapes of its inputs.
+    private static func checkArguments(_ program: Program) throws {
+        let inputs = program.arguments { if case .input(let i) = $0 { i } else { nil } }
+        let outputs = program.arguments { if case .output(let i) = $0 { i } else { nil } }
+        for (kind, names) in [("input", inputs.map(\.name)), ("output", outputs.map(\.name))] {
+            var seen = Set<String>()
+            if let twice = names.first(where: { !seen.insert($0).inserted }) {
+                throw CompileError("model \(program.name)", "two \(kind)s have the name '\(twice)', so a caller could not tell them apart",
+                                   fix: "Give each \(kind) a name of its own.")
+            }
+        }
+        let known = Set(inputs.flatMap(\.type.shape))
+        for symbol in program.symbols where !known.contains(Dim(stringLiteral: symbol)) {
+            let types = inputs.filter { $0.type.shape.contains { $0.symbols.contains(symbol) } }.map { "\($0.name): \($0.type)" }
+            throw CompileError(
+                "model \(program.name)", "no call could find the size '\(symbol)': it is nowhere a whole dimension of an input"
+                    + (types.isEmpty ? "" : ", only part of one (\(types.joined(separator: "; ")))"),
+                fix: "Make '\(symbol)' a dimension of an input by itself, or name the whole expression with one symbol.")
         }
     }
 
