@@ -16,6 +16,7 @@ static _Atomic(kiln_job *) jobs; // only ever added to, at the front, until all 
 static void add(kiln_job *job) {
   atomic_init(&job->gate, KILN_GATE_SHUT);
   atomic_init(&job->workers, 0);
+  atomic_init(&job->caller, 0);
   atomic_init(&job->is_taken, true);
   job->next = atomic_load(&jobs);
   while (!atomic_compare_exchange_weak(&jobs, &job->next, job)) {}

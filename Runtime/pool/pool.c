@@ -11,7 +11,10 @@
 //
 //     units   [ part 0            | part 1            | part 2            ]
 //              next→        end    next→        end    next→        end
+#define _GNU_SOURCE
 #include "pool.h"
+
+#include "../base/waiting.h"
 
 /// Below this many scalar operations a job is not worth a worker's cache misses. Measured: Tests/RuntimeTests/latency.c.
 enum { INLINE_WORK = 30000 };
@@ -22,6 +25,9 @@ enum { CHUNK_WORK = 8192, CHUNKS_PER_PART = 8 };
 /// From this many scalar operations on a job is long enough that a worker is woken for it when a core becomes free.
 enum { LONG_WORK = 4000000 };
 
+/// A caller that has just ended a call beside others is expected back for so long, and its core is kept for it.
+enum { EXPECTED_NANOSECONDS = 50000 };
+
 // Each group has cache lines of its own.
 static struct {
   _Alignas(64) _Atomic int64_t calls; // that have a core, because they are running
@@ -29,6 +35,8 @@ static struct {
   _Alignas(64) _Atomic int64_t helpers; // workers at jobs
   _Alignas(64) _Atomic int64_t open;    // jobs
   _Atomic int64_t open_long;            // those of them that are long
+  _Atomic int64_t ended_at;             // when a call ended beside others, by the clock; 0: not lately
+  _Atomic uintptr_t ended_by;           // and whose it was
 } pool = {.cores = 1};
 
 static void forget_parents(void) {
@@ -59,6 +67,19 @@ static void run_marked(const kiln_session *session, kiln_task task, void *frame,
   current.worker = outer_worker;
 }
 
+/// Names the calling thread.
+static uintptr_t own_name(void) { return (uintptr_t)&current; }
+
+/// How many cores are kept, from the job of `caller`, for a caller that is expected back: none or 1. Else a worker would take its core in
+/// the moment between two calls, and be in its way for the time of a chunk, or for as long as the system lets it.
+static int64_t kept_cores(uintptr_t caller) {
+  int64_t ended_at = atomic_load_explicit(&pool.ended_at, memory_order_relaxed);
+  if (ended_at == 0 || atomic_load_explicit(&pool.ended_by, memory_order_relaxed) == caller) return 0;
+  if (kiln_nanoseconds() - ended_at < EXPECTED_NANOSECONDS) return 1;
+  atomic_compare_exchange_strong_explicit(&pool.ended_at, &ended_at, 0, memory_order_relaxed, memory_order_relaxed);
+  return 0;
+}
+
 /// Cores that no call has.
 static int64_t free_cores(void) {
   int64_t calls = atomic_load_explicit(&pool.calls, memory_order_relaxed);
@@ -67,13 +88,20 @@ static int64_t free_cores(void) {
 
 // Workers ----------------------------------------------------------------------------------------------------------------
 
-/// Counts this worker as a helper if there is a core for it.
-static bool begin_to_help(void) {
-  int64_t helpers = atomic_load_explicit(&pool.helpers, memory_order_relaxed);
-  do {
-    if (helpers >= free_cores()) return false;
-  } while (!atomic_compare_exchange_weak_explicit(&pool.helpers, &helpers, helpers + 1, memory_order_relaxed, memory_order_relaxed));
-  return true;
+/// Counts this worker as a helper if there is a job with a seat and a core for it. Where the core is kept for a caller, waits until that is
+/// back or not expected any more.
+static bool begin_to_help(int64_t worker) {
+  for (;;) {
+    unsigned at_work;
+    const kiln_job *job = kiln_job_choose(worker, &at_work);
+    int64_t cores = free_cores(), helpers = atomic_load_explicit(&pool.helpers, memory_order_relaxed);
+    if (job == NULL || helpers >= cores || kiln_worker_is_dismissed(worker)) return false;
+    if (helpers >= cores - kept_cores(atomic_load_explicit(&job->caller, memory_order_relaxed))) {
+      kiln_pause();
+    } else if (atomic_compare_exchange_weak_explicit(&pool.helpers, &helpers, helpers + 1, memory_order_relaxed, memory_order_relaxed)) {
+      return true;
+    }
+  }
 }
 
 /// Ends this worker's help where calls need its core: of several workers as many as are too many.
@@ -119,8 +147,8 @@ static why_left take_parts(kiln_job *job, int64_t worker) {
 
 /// A worker's life between two calls: helps where help is needed most, until there is no job with a seat or no core.
 static void help(int64_t worker) {
+  if (!begin_to_help(worker)) return;
   unsigned at_work;
-  if (kiln_job_choose(worker, &at_work) == NULL || !begin_to_help()) return;
   for (kiln_job *job; !kiln_worker_is_dismissed(worker) && (job = kiln_job_choose(worker, &at_work)) != NULL;) {
     if (!kiln_job_enter(job)) continue;
     // The job may be another caller's by now, whose scratch memory is for fewer workers.
@@ -159,7 +187,10 @@ bool kiln_pool_begin(void) {
 }
 
 void kiln_pool_end(void) {
-  atomic_fetch_sub_explicit(&pool.calls, 1, memory_order_relaxed);
+  if (atomic_fetch_sub_explicit(&pool.calls, 1, memory_order_relaxed) > 1) {
+    atomic_store_explicit(&pool.ended_by, own_name(), memory_order_relaxed);
+    atomic_store_explicit(&pool.ended_at, kiln_nanoseconds(), memory_order_relaxed);
+  }
   allow_spinning();
   if (atomic_load_explicit(&pool.open_long, memory_order_relaxed) > 0 && free_cores() > 0) kiln_workers_call(1);
 }
@@ -198,7 +229,8 @@ static void run_job(kiln_job *job, const kiln_session *session, kiln_task task, 
   bool is_long = work >= LONG_WORK;
   atomic_fetch_add_explicit(&pool.open, 1, memory_order_relaxed);
   if (is_long) atomic_fetch_add_explicit(&pool.open_long, 1, memory_order_relaxed);
-  int64_t helpers = job->part_count - 1, spare = free_cores();
+  atomic_store_explicit(&job->caller, own_name(), memory_order_relaxed);
+  int64_t helpers = job->part_count - 1, spare = free_cores() - kept_cores(own_name());
   atomic_store_explicit(&job->gate, (unsigned)helpers * KILN_SEAT, memory_order_release);
   // Where some workers' indices are too high for this call, any of those that sleep may be the right one.
   kiln_workers_call(spare <= 0 ? 0 : session->workers <= started ? INT64_MAX : helpers < spare ? helpers : spare);

@@ -48,6 +48,7 @@ typedef struct {
 typedef struct kiln_job {
   _Alignas(64) atomic_uint gate;
   _Atomic int64_t workers; ///< a worker's index must be below
+  _Atomic uintptr_t caller; ///< a name of its thread
   atomic_bool is_taken;    ///< by a caller
   struct kiln_job *next;   ///< of all ever made
   _Alignas(64) kiln_task task;
