@@ -181,7 +181,7 @@ private typealias Run = @convention(c) (UnsafeRawPointer?, Int64, UnsafeRawPoint
             var text = [CChar](repeating: 0, count: 1000)
             let length = features(&text, text.count)
             #expect(length > 0 && length < 1000)
-            #expect(Set(String(cString: text).split(separator: ", ").map(String.init)).isSubset(of: CPUFeatures.names))
+            #expect(Set(String(decoding: text.prefix(Int(length)).map(UInt8.init(bitPattern:)), as: UTF8.self).split(separator: ", ").map(String.init)).isSubset(of: CPUFeatures.names))
         }
     }
 
