@@ -20,12 +20,18 @@ kiln_status kiln_gpu_open(int64_t index, kiln_device **device_out) {
   if (status != KILN_OK) return status;
   if (index < 0 || index >= count)
     return kiln_fail(KILN_OUT_OF_RANGE, "there is no GPU %" PRId64 ": the driver shows %d", index, count);
-  kiln_device *device = kiln_device_of_gpu(index);
-  if (device == NULL) return kiln_fail(KILN_OUT_OF_MEMORY, "there is no memory for a device");
-  pthread_mutex_lock(&device->lock);
-  if (!device->is_open) status = kiln_cuda_open(device, driver);
-  device->is_open = status == KILN_OK;
-  pthread_mutex_unlock(&device->lock);
-  *device_out = device;
-  return status;
+  for (;;) {
+    kiln_device *device = kiln_device_of_gpu(index);
+    if (device == NULL) return kiln_fail(KILN_OUT_OF_MEMORY, "there is no memory for a device");
+    pthread_mutex_lock(&device->lock);
+    bool is_closed = atomic_load(&device->is_closed); // by another thread's kiln_shutdown, meanwhile
+    if (!is_closed) {
+      if (!device->is_open) status = kiln_cuda_open(device, driver);
+      device->is_open = status == KILN_OK;
+    }
+    pthread_mutex_unlock(&device->lock);
+    if (is_closed) continue;
+    *device_out = device;
+    return status;
+  }
 }
