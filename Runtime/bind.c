@@ -47,7 +47,8 @@ kiln_status kiln_check_table(const kiln_program_info *program) {
               (program->outputs != NULL || program->output_count == 0) && program->device_count >= 0 &&
               (program->devices != NULL || program->device_count == 0) && program->measured_count >= 0 &&
               program->measured_count <= program->symbol_count && (program->bounds != NULL || program->measured_count == 0) &&
-              ((program->entry != NULL && program->arena_size != NULL) || program->device_count > 0);
+              ((program->entry != NULL && program->arena_size != NULL) || program->device_count > 0) && program->check_count >= 0 &&
+              (program->checks != NULL || program->check_count == 0);
   if (!fits) return kiln_fail(KILN_MALFORMED_PROGRAM, "the table of program '%s' is incomplete", program_name(program));
   return KILN_OK;
 }

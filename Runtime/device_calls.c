@@ -72,6 +72,35 @@ static kiln_status acquire_arena(kiln_device *device, int64_t bytes, void **aren
   return KILN_OK;
 }
 
+// Index checks -----------------------------------------------------------------------------------------------------------
+
+/// Notes that a call writes its words.
+static void watch(kiln_device *device, kiln_loaded *loaded, const int64_t *symbols) {
+  uint64_t *noted = loaded->words + loaded->program->check_count;
+  for (int64_t i = 0; i < loaded->program->symbol_count; i++) noted[i] = (uint64_t)symbols[i];
+  if (!loaded->is_watched) device->watched++;
+  loaded->is_watched = true;
+}
+
+static kiln_status look(kiln_device *device, const kiln_loaded *loaded) {
+  int64_t count = loaded->program->check_count;
+  int32_t status = device->operations->read(device->context, loaded->words, loaded->status, count * (int64_t)sizeof *loaded->words);
+  if (status != KILN_OK) return (kiln_status)status;
+  return kiln_index_status(loaded->program, loaded->words, (const int64_t *)(loaded->words + count));
+}
+
+kiln_status kiln_device_look(kiln_device *device) {
+  kiln_status status = KILN_OK;
+  for (int i = 0; i < KILN_LOADED_BUCKETS && device->watched > 0; i++)
+    for (kiln_loaded *loaded = device->loaded[i]; loaded != NULL; loaded = loaded->next) {
+      if (!loaded->is_watched) continue;
+      loaded->is_watched = false;
+      device->watched--;
+      if (status == KILN_OK) status = look(device, loaded);
+    }
+  return status;
+}
+
 // Calls ------------------------------------------------------------------------------------------------------------------
 
 /// Runs a program on a device that is held.
@@ -85,10 +114,12 @@ static kiln_status call_held(kiln_device *device, kiln_loaded *loaded, void *con
   kiln_status status = acquire_arena(device, bytes, &arena);
   if (status != KILN_OK) return status;
   running run = {device, loaded};
-  kiln_device_call call = {inputs, outputs, symbols, arena, loaded->constants, &run, launch_kernel, copy_memory, read_memory};
+  kiln_device_call call = {inputs, outputs, symbols, arena, loaded->constants, &run, launch_kernel, copy_memory, read_memory, loaded->status};
   int32_t result = device->cuda != NULL ? kiln_cuda_call(device->cuda, loaded, &call) : loaded->code->entry(&call);
   if (device->cuda == NULL && arena != NULL) device->operations->free(device->context, arena);
-  return kiln_entry_status(loaded->program, result);
+  if (result == 0 && loaded->status != NULL) watch(device, loaded, symbols);
+  status = kiln_entry_status(loaded->program, result);
+  return status == KILN_OK && device->cuda == NULL ? kiln_device_look(device) : status; // a GPU has not run it yet
 }
 
 /// Holds the device, with the program loaded.

@@ -53,11 +53,14 @@ static void discard(kiln_device *device, kiln_loaded *loaded) {
   if (device->cuda != NULL) kiln_cuda_unload(device->cuda, loaded);
   for (int64_t i = 0; i < loaded->code->constant_count; i++)
     if (loaded->constants[i] != NULL) device->operations->free(device->context, loaded->constants[i]);
+  if (loaded->is_watched) device->watched--;
+  if (loaded->status != NULL) device->operations->free(device->context, loaded->status);
+  free(loaded->words);
   free(loaded->constants);
   free(loaded);
 }
 
-/// Puts the constants on the device.
+/// Puts the constants on the device, and makes room for the status.
 static kiln_status fill(kiln_device *device, kiln_loaded *loaded) {
   const kiln_device_operations *operations = device->operations;
   for (int64_t i = 0; i < loaded->code->constant_count; i++) {
@@ -68,7 +71,11 @@ static kiln_status fill(kiln_device *device, kiln_loaded *loaded) {
       status = operations->write(device->context, loaded->constants[i], constant->data, constant->bytes);
     if (status != KILN_OK) return (kiln_status)status;
   }
-  return KILN_OK;
+  int64_t words = loaded->program->check_count;
+  if (words == 0) return KILN_OK;
+  loaded->words = calloc((size_t)(words + loaded->program->symbol_count), sizeof *loaded->words);
+  if (loaded->words == NULL) return kiln_fail(KILN_OUT_OF_MEMORY, "there is no memory to load program '%s'", name_of(loaded->program));
+  return (kiln_status)operations->allocate(device->context, words * (int64_t)sizeof(uint64_t), &loaded->status);
 }
 
 kiln_status kiln_device_load(kiln_device *device, const kiln_program_info *program, kiln_loaded **loaded_out) {

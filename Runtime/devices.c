@@ -219,6 +219,7 @@ kiln_status kiln_device_read(kiln_device *device, void *host, const void *from, 
   if (status == KILN_OK) status = kiln_device_enter(device);
   if (status != KILN_OK) return status;
   if (bytes > 0) status = (kiln_status)device->operations->read(device->context, host, from, bytes);
+  if (bytes > 0 && status == KILN_OK) status = kiln_device_look(device);
   kiln_device_leave(device);
   return status;
 }
@@ -236,6 +237,7 @@ kiln_status kiln_device_wait(kiln_device *device) {
   kiln_status status = kiln_device_enter(device);
   if (status != KILN_OK) return status;
   status = (kiln_status)device->operations->wait(device->context);
+  if (status == KILN_OK) status = kiln_device_look(device);
   kiln_device_leave(device);
   return status;
 }

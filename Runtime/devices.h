@@ -11,6 +11,9 @@ typedef struct kiln_loaded {
   const kiln_program_info *program;
   const kiln_device_program *code;
   void **constants;
+  void *status;     ///< the words of the program's index checks, on the device; null where it has none
+  uint64_t *words;  ///< room for them on the host, and behind it for the symbols' values of the latest call; null where it has none
+  bool is_watched;  ///< whether a call has written them that nobody has looked at
   struct kiln_cuda_module *module; ///< its kernels on an NVIDIA GPU
   int64_t launches;                ///< that its latest call made
   bool is_recordable;              ///< whether calls may be recorded and replayed
@@ -37,6 +40,7 @@ struct kiln_device {
   void *arena;  ///< scratch memory, where it is kept between calls
   int64_t arena_bytes;
   kiln_loaded *loaded[KILN_LOADED_BUCKETS];
+  int64_t watched; ///< how many of these are
   struct kiln_device *next; ///< of all devices ever made
 };
 
@@ -63,6 +67,10 @@ void kiln_device_unload(kiln_device *device, const kiln_program_info *program);
 kiln_status kiln_device_check_code(const kiln_program_info *program, const kiln_device_program *code);
 
 // device_calls.c ---------------------------------------------------------------------------------------------------------
+
+/// Looks at the words that calls have written on a device that is held and has run all of them: KILN_OK, or what index was out of range. Of
+/// calls of one program the latest counts.
+kiln_status kiln_device_look(kiln_device *device);
 
 /// Gives the kept scratch memory of a device that is held back.
 void kiln_device_free_arena(kiln_device *device);

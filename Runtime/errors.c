@@ -37,6 +37,7 @@ const char *kiln_status_name(kiln_status status) {
   case KILN_MALFORMED_PROGRAM: return "malformed program";
   case KILN_NO_DEVICE: return "no device";
   case KILN_DEVICE_FAILED: return "device failed";
+  case KILN_INDEX_OUT_OF_RANGE: return "index out of range";
   }
   return "unknown status";
 }

@@ -45,6 +45,9 @@ kiln_status kiln_check_table(const kiln_program_info *program);
 /// What an entry's result means: KILN_OK, the failed check with its message, or the status of a function that it called.
 kiln_status kiln_entry_status(const kiln_program_info *program, int32_t result);
 
+/// What the words of a call's status mean: KILN_OK, or what index was out of range and where.
+kiln_status kiln_index_status(const kiln_program_info *program, const uint64_t *words, const int64_t *symbols);
+
 /// Compares outputs with the types that the symbols give.
 kiln_status kiln_check_outputs(const kiln_program_info *program, const int64_t *symbols, const kiln_tensor *outputs,
                                int64_t output_count);

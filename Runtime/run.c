@@ -14,8 +14,24 @@ kiln_status kiln_entry_status(const kiln_program_info *program, int32_t result) 
   return kiln_fail(KILN_CHECK_FAILED, "run-time check %" PRId32 " of program '%s' failed", result, text_or(program->name, "?"));
 }
 
+kiln_status kiln_index_status(const kiln_program_info *program, const uint64_t *words, const int64_t *symbols) {
+  for (int64_t i = 0; i < program->check_count; i++) {
+    if (words[i] == 0) continue;
+    const kiln_index_check *check = &program->checks[i];
+    int64_t index = (int64_t)(words[i] >> 1) ^ -(int64_t)(words[i] & 1), size;
+    const char *why, *location = text_or(check->location, "");
+    if (!kiln_dim_evaluate(&check->size, symbols, program->symbol_count, &size, &why)) size = 0;
+    return kiln_fail(KILN_INDEX_OUT_OF_RANGE,
+                     "%s: index %" PRId64 " is out of range for axis %" PRId64 " of size %" PRId64 "%s%s%s; fix: pass indices from %" PRId64
+                     " to %" PRId64, text_or(check->operation, "?"), index, check->axis, size, location[0] != 0 ? " (" : "", location,
+                     location[0] != 0 ? ")" : "", check->counts_from_end ? -size : 0, size - 1);
+  }
+  return KILN_OK;
+}
+
 /// Runs the entry with threads and scratch memory.
-static kiln_status enter(const kiln_program_info *program, void *const *inputs, void *const *outputs, int64_t *symbols) {
+static kiln_status enter_with(const kiln_program_info *program, void *const *inputs, void *const *outputs, int64_t *symbols,
+                              uint64_t *words) {
   if (program->entry == NULL || program->arena_size == NULL)
     return kiln_fail(KILN_NO_DEVICE, "program '%s' was compiled for GPUs alone and can't run on the CPU", text_or(program->name, "?"));
   kiln_session session;
@@ -27,10 +43,20 @@ static kiln_status enter(const kiln_program_info *program, void *const *inputs, 
                                  text_or(program->name, "?"))
                      : kiln_fail(KILN_OUT_OF_MEMORY, "program '%s' needs %" PRId64 " bytes of scratch memory",
                                  text_or(program->name, "?"), bytes);
-  kiln_call call = {inputs, outputs, symbols, arena, &session, kiln_session_parallel, session.workers};
+  kiln_call call = {inputs, outputs, symbols, arena, &session, kiln_session_parallel, session.workers, words};
   int32_t failed = program->entry(&call);
   if (arena != NULL) kiln_arena_release(arena);
-  return kiln_entry_status(program, failed);
+  return failed != 0 ? kiln_entry_status(program, failed) : kiln_index_status(program, words, symbols);
+}
+
+static kiln_status enter(const kiln_program_info *program, void *const *inputs, void *const *outputs, int64_t *symbols) {
+  uint64_t few[64]; // most programs look up less
+  if (program->check_count <= 64) return enter_with(program, inputs, outputs, symbols, few);
+  uint64_t *words = malloc((size_t)program->check_count * sizeof *words);
+  if (words == NULL) return kiln_fail(KILN_OUT_OF_MEMORY, "there is no memory for %" PRId64 " index checks", program->check_count);
+  kiln_status status = enter_with(program, inputs, outputs, symbols, words);
+  free(words);
+  return status;
 }
 
 kiln_status kiln_invoke(const kiln_program_info *program, void *const *inputs, void *const *outputs, int64_t *symbols) {

@@ -40,7 +40,8 @@ typedef enum kiln_status {
   KILN_BUSY = 14,             ///< not possible from inside a running kernel
   KILN_MALFORMED_PROGRAM = 15, ///< the program's table contradicts itself
   KILN_NO_DEVICE = 16,        ///< no GPU, no driver, one that is too old, or none that the program has code for
-  KILN_DEVICE_FAILED = 17     ///< a call of the GPU's driver failed; the last error has the driver's text
+  KILN_DEVICE_FAILED = 17,    ///< a call of the GPU's driver failed; the last error has the driver's text
+  KILN_INDEX_OUT_OF_RANGE = 18 ///< an index among the inputs' elements, or made of them
 } kiln_status;
 
 /// A caller's tensor: dense, row-major, aligned to its element size. `data` may be null where the tensor has no elements,

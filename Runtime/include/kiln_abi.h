@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 /// The version that a program's table carries. Any change of a layout or of a meaning below raises it.
-#define KILN_ABI_VERSION 3u
+#define KILN_ABI_VERSION 4u
 
 /// The deepest stack that a dimension's program may need.
 #define KILN_DIM_STACK 128
@@ -80,7 +80,18 @@ typedef struct kiln_call {
   /// is then visible to the caller. `work` estimates the scalar operations of all units together: little work stays inline.
   void (*parallel)(void *pool, kiln_task task, void *frame, int64_t units, int64_t work);
   int64_t workers; ///< a task's worker index is in `0..<workers`
+  uint64_t *status; ///< a word for each of the program's index checks, which the entry writes; may be null where there are none
 } kiln_call;
+
+/// What a program demands of indices. Its word is 0 where all were in range, and else the worst of them: twice the index, or for a
+/// negative one the same with all bits inverted.
+typedef struct kiln_index_check {
+  const char *operation; ///< what the user called, such as "embedding"
+  const char *location;  ///< the source line it comes from, or ""
+  int64_t axis;
+  int64_t counts_from_end; ///< 1 where -1 is the last position, else 0
+  kiln_dim size;           ///< how many positions the axis has
+} kiln_index_check;
 
 /// A compiled program: a constant in the artifact's read-only data.
 typedef struct kiln_program_info {
@@ -103,6 +114,8 @@ typedef struct kiln_program_info {
   const struct kiln_device_program *devices; ///< the same program for GPUs, the most demanding first; may be null
   int64_t measured_count; ///< how many of the last symbols are sizes that a call finds out from the inputs' elements
   const kiln_dim *bounds; ///< the most that each of these can be, over the symbols before them all; may be null where there are none
+  int64_t check_count;
+  const kiln_index_check *checks; ///< what the words of a call's status are about; may be null where there are none
 } kiln_program_info;
 
 // GPUs -------------------------------------------------------------------------------------------------------------------
@@ -165,6 +178,7 @@ typedef struct kiln_device_call {
   int32_t (*launch)(void *device, const kiln_launch *launch);
   int32_t (*copy)(void *device, void *to, const void *from, int64_t bytes);
   int32_t (*read)(void *device, void *host, const void *from, int64_t bytes); ///< waits for all before it
+  uint64_t *status; ///< a word for each of the program's index checks, on the device
 } kiln_device_call;
 
 /// Memory that is filled once for all calls.

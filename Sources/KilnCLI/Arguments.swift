@@ -36,11 +36,14 @@ struct TargetArguments: ParsableArguments {
     @Flag(help: "Verify after every step.")
     var verify = false
 
+    @Flag(inversion: .prefixedNo, help: "Whether a call fails where an index is out of range.")
+    var indexChecks = true
+
     func options() throws -> Options {
         guard let processor = HostTarget.named(target) else {
             throw CompileError("--target", "there is no target '\(target)'", fix: "choose from \(HostTarget.names.joined(separator: ", "))")
         }
-        return Options(target: processor, verifies: verify)
+        return Options(target: processor, verifies: verify, checksIndices: indexChecks)
     }
 
     /// The same for a device on which a model is to run.
@@ -51,6 +54,7 @@ struct TargetArguments: ParsableArguments {
         }
         var options = try device.options()
         options.verifies = verify
+        options.checksIndices = indexChecks
         return options
     }
 }

@@ -52,8 +52,9 @@ struct InspectCommand: ParsableCommand {
 extension Graph {
     /// The fused kernels' graphs, in the order in which lowering numbers kernels.
     var groupRegions: [Graph] {
-        operations.flatMap { operation in
-            operation.op.name == "group" ? [operation.regions[0]] : operation.regions.flatMap(\.groupRegions)
+        operations.flatMap { operation -> [Graph] in
+            if case .group? = try? form(of: operation) { return [operation.regions[0]] }
+            return operation.regions.flatMap(\.groupRegions)
         }
     }
 }

@@ -7,7 +7,7 @@ import KilnKernels
 
 /// The offsets of `kiln_device_call`'s fields, in slots of eight bytes.
 private enum DeviceCallField: Int, CaseIterable {
-    case inputs, outputs, symbols, arena, constants, device, launch, copy, read
+    case inputs, outputs, symbols, arena, constants, device, launch, copy, read, status
 }
 
 struct DeviceEntryEmitter: StepEmitter {
@@ -40,11 +40,14 @@ struct DeviceEntryEmitter: StepEmitter {
         let fields = DeviceCallField.allCases.map { read(LLVMGetParam(function, 0), $0.rawValue, module.pointer) }
         let symbols = program.symbols.indices.map { read(fields[DeviceCallField.symbols.rawValue], $0, module.i64) }
         let emitter = Self.sizes(module, program, function, entryBuilder, block, symbols)
-        var constants = 0
+        var constants = 0, checked = 0
         bases = try program.buffers.map { buffer in
             switch buffer.storage {
             case .input(let i): return read(fields[DeviceCallField.inputs.rawValue], i, module.pointer)
             case .output(let i): return read(fields[DeviceCallField.outputs.rawValue], i, module.pointer)
+            case .status:
+                defer { checked += 1 }
+                return module.offset(fields[DeviceCallField.status.rawValue], module.i64, by: module.int64(checked))
             case .arena(let offset): return module.offset(fields[DeviceCallField.arena.rawValue], module.i8, by: try emitter.scalar(offset))
             case .constant, .packed:
                 defer { constants += 1 }

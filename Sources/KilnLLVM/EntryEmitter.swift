@@ -7,7 +7,7 @@ import KilnKernels
 
 /// The offsets of `kiln_call`'s fields, in slots of eight bytes.
 private enum CallField: Int {
-    case inputs, outputs, symbols, arena, pool, parallel, workers
+    case inputs, outputs, symbols, arena, pool, parallel, workers, status
 }
 
 struct EntryEmitter: StepEmitter {
@@ -51,7 +51,7 @@ struct EntryEmitter: StepEmitter {
             var indices: [LLVMValueRef?] = [module.int64(slot)]
             return LLVMBuildLoad2(entryBuilder, type, LLVMBuildGEP2(entryBuilder, module.i64, base, &indices, 1, ""), "")!
         }
-        let fields = (0...CallField.workers.rawValue).map {
+        let fields = (0...CallField.status.rawValue).map {
             read(call, $0, $0 == CallField.workers.rawValue ? module.i64 : module.pointer)
         }
         self.fields = fields
@@ -59,16 +59,21 @@ struct EntryEmitter: StepEmitter {
         let emitter = Self.sizes(module, program, function, entryBuilder, block, symbols)
         self.emitter = emitter
         let arena = fields[CallField.arena.rawValue]
+        var words = 0
         bases = try program.buffers.enumerated().map { number, buffer in
             switch buffer.storage {
-            case .input(let i): read(fields[CallField.inputs.rawValue], i, module.pointer)
-            case .output(let i): read(fields[CallField.outputs.rawValue], i, module.pointer)
-            case .arena(let offset): module.offset(arena, module.i8, by: try emitter.scalar(offset))
+            case .input(let i): return read(fields[CallField.inputs.rawValue], i, module.pointer)
+            case .output(let i): return read(fields[CallField.outputs.rawValue], i, module.pointer)
+            case .status:
+                defer { words += 1 }
+                return module.offset(fields[CallField.status.rawValue], module.i64, by: module.int64(words))
+            case .arena(let offset): return module.offset(arena, module.i8, by: try emitter.scalar(offset))
             case .constant, .packed:
-                if let shared = build.constants.number(of: number, in: program) { read(module.externalData(build.constants.table), shared, module.pointer) }
-                else if case .constant(let literal) = buffer.storage, !SharedConstants.isShared(literal) {
-                    module.constantMemory("\(program.name)_c\(number)", literal.bytes)
-                } else { LLVMConstNull(module.pointer) }
+                if let shared = build.constants.number(of: number, in: program) {
+                    return read(module.externalData(build.constants.table), shared, module.pointer)
+                }
+                guard case .constant(let literal) = buffer.storage, !SharedConstants.isShared(literal) else { return LLVMConstNull(module.pointer) }
+                return module.constantMemory("\(program.name)_c\(number)", literal.bytes)
             }
         }
         let streams = program.kernels.contains { $0.phases.contains { $0.streams(in: program) } }

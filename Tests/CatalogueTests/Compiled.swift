@@ -41,8 +41,11 @@ struct Compiled {
         for target in runner.targets {
             var options = options
             options.target = target
-            let groups = try Pipeline.fuse(Pipeline.simplify(graph, options), options)
-            let program = try Pipeline.lower(groups, checks: SizeChecks(of: graph, in: groups), options)
+            let (checked, indices) = try Pipeline.checkIndices(graph, options)
+            let groups = try Pipeline.fuse(Pipeline.simplify(checked, options), options)
+            var checks = try SizeChecks(of: checked, in: groups)
+            checks.indices = indices
+            let program = try Pipeline.lower(groups, checks: checks, options)
             if found.contains(where: { $0.program == program }) { continue }
             found.append(Compiled(groups: groups, program: program, executable: try load(Pipeline.generate(program, options)), gpu: target.gpu))
         }

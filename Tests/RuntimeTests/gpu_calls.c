@@ -55,6 +55,53 @@ static void test_checks(void) {
   expect_clean();
 }
 
+/// The affine program, whose word for an index check is what lies first in x.
+static int32_t enter_checked(const kiln_device_call *call) {
+  int32_t status = affine_codes[0].entry(call);
+  if (status == 0) status = -call->copy(call->device, call->status, call->inputs[0], sizeof *call->status);
+  return status;
+}
+
+/// The word is looked at when results are read, or when the device is waited for; also that of a call that was recorded.
+static void test_index_checks(void) {
+  const kiln_dim four = DIM("4", CONSTANT(4));
+  const kiln_index_check check = {"take", "Affine.swift:5", 1, 0, four};
+  kiln_device_program code = affine_codes[0];
+  code.entry = enter_checked;
+  kiln_program_info program = gpu_affine;
+  program.devices = &code;
+  program.check_count = 1;
+  program.checks = &check;
+  const char *text = "take: index 5 is out of range for axis 1 of size 4 (Affine.swift:5); fix: pass indices from 0 to 3";
+  const uint64_t five = 10;
+  double right[2] = {0, 1}, wrong[2] = {0, 1}, y[2];
+  memcpy(wrong, &five, sizeof five);
+  for (int i = 0; i < 4; i++) {
+    EXPECT_OK(run_affine_program(&program, right, y, 2));
+    EXPECT(y[0] == 1 && y[1] == 4);
+    EXPECT_FAILURE(run_affine_program(&program, wrong, y, 2), KILN_INDEX_OUT_OF_RANGE, text);
+  }
+  kiln_device *device;
+  void *x_there, *y_there;
+  int64_t n = 2;
+  EXPECT_OK(kiln_gpu_open(0, &device));
+  EXPECT_OK(kiln_device_allocate(device, 16, &x_there));
+  EXPECT_OK(kiln_device_allocate(device, 16, &y_there));
+  EXPECT_OK(kiln_device_write(device, x_there, wrong, 16));
+  for (int i = 0; i < 4; i++) EXPECT_OK(kiln_device_invoke(device, &program, &x_there, &y_there, &n));
+  EXPECT(fake->count("cuGraphLaunch") > 0);
+  EXPECT_FAILURE(kiln_device_wait(device), KILN_INDEX_OUT_OF_RANGE, text);
+  EXPECT_OK(kiln_device_wait(device)); // once is enough
+  EXPECT_OK(kiln_device_invoke(device, &program, &x_there, &y_there, &n));
+  EXPECT_FAILURE(kiln_device_read(device, y, y_there, 16), KILN_INDEX_OUT_OF_RANGE, text);
+  EXPECT_OK(kiln_device_invoke(device, &program, &x_there, &y_there, &n));
+  EXPECT_OK(kiln_forget(&program)); // with a word that nobody has looked at
+  EXPECT_OK(kiln_device_wait(device));
+  EXPECT_OK(kiln_device_free(device, x_there));
+  EXPECT_OK(kiln_device_free(device, y_there));
+  expect_clean();
+}
+
 /// Three times the elements of x before the first that is 0: their number is read from the device.
 static int32_t enter_measuring(const kiln_device_call *call) {
   double x[8];
@@ -136,6 +183,7 @@ void test_gpu_calls(void) {
   test_places();
   test_second_gpu();
   test_checks();
+  test_index_checks();
   test_measuring();
   test_copies();
   test_time();

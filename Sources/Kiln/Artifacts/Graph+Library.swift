@@ -11,12 +11,13 @@ extension Graph {
     /// - Parameters:
     ///   - target: `host`, `x86-64-v3` or `x86-64-v4`.
     ///   - gpus: the GPUs to add code for, such as `[.sm80, .sm90a]`: where there is one of them, the functions use it, else the processor.
+    ///   - checksIndices: whether the functions give a status where an index is out of range; if not, they take the nearest position.
     /// - Throws: the user's error for a target that is not known, a name that is no C identifier, or a file that can't be written.
-    public func writeLibrary(to path: String, header: String? = nil, target: String = "host", gpus: [GPU] = []) throws {
+    public func writeLibrary(to path: String, header: String? = nil, target: String = "host", gpus: [GPU] = [], checksIndices: Bool = true) throws {
         guard let processor = HostTarget.named(target) else {
             throw CompileError("compile", "there is no target '\(target)'", fix: "choose from \(HostTarget.names.joined(separator: ", "))")
         }
-        try writeLibrary(to: path, header: header, gpus: gpus, options: Options(target: processor))
+        try writeLibrary(to: path, header: header, gpus: gpus, options: Options(target: processor, checksIndices: checksIndices))
     }
 
     package func writeLibrary(to path: String, header: String?, gpus: [GPU] = [], options: Options) throws {

@@ -23,7 +23,7 @@ public final class Embedding: Layer {
 
     public init(_ count: Int, _ width: Int, dtype: DType = .f32) { _weight = Parameter(Tensor.randn([count, width], dtype: dtype)) }
 
-    public func callAsFunction(_ indices: Tensor) -> Tensor { weight.take(indices, axis: 0) }
+    public func callAsFunction(_ indices: Tensor) -> Tensor { weight.embedding(indices) }
 }
 
 /// Axes from one to another merged into one; all but the first unless told.

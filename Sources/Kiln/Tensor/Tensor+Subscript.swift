@@ -50,7 +50,7 @@ extension Tensor {
             if let rows = try leadingRows(indices) { return rows }
             let index = try ResolvedIndex(indices, of: self)
             let sliced = slicing(starts: index.starts, ends: index.ends, steps: index.steps).flipping(index.flipped).reshaping(to: index.shape)
-            return index.picked.map { sliced.take($0.tensor.to(device), axis: $0.axis) } ?? sliced
+            return index.picked.map { sliced.taking($0.tensor.to(device), axis: $0.axis, for: "subscript", countsFromEnd: true, at: .unknown) } ?? sliced
         } catch { return .poisoned(error, like: self) }
     }
 
@@ -100,7 +100,7 @@ extension Tensor {
                 throw ShapeError(op: "subscript", "positions and ranges are set at once", operands: [type], fix: "set in two steps")
             }
             let shape = Array(dims[..<axis]) + positions.dims + Array(dims[(axis + 1)...])
-            return put(positions.to(device), value.expand(shape), axis: axis)
+            return putting(positions.to(device), value.expand(shape), axis: axis, for: "subscript", at: .unknown)
         }
         // The value is spread over the whole tensor, and a mask of the same making says where it counts.
         let sizes = zip(zip(index.starts, index.ends), index.steps).map { ($0.1 - $0.0).dividedUp(by: .constant($1)) }

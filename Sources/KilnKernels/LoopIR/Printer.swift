@@ -58,6 +58,9 @@ package struct ProgramPrinter {
             switch buffer.storage {
             case .input(let position): line(1, "input \(position) \(declaration)")
             case .output(let position): line(1, "output \(position) \(declaration)")
+            case .status(let check):
+                line(1, "status \(declaration) = \(check.operation.quoted) axis \(check.axis) of \(check.size)\(check.countsFromEnd ? " from end" : "")"
+                    + check.location.suffix)
             case .arena(let offset): line(1, "arena \(declaration) at \(offset)")
             case .constant(let literal): line(1, "constant \(declaration) = \(literal.description(atMost: literalsAtMost))")
             case .packed(let packing):

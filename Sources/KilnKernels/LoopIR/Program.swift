@@ -53,6 +53,8 @@ public struct Buffer: Hashable, Sendable {
         /// The call's input or output with this number.
         case input(Int)
         case output(Int)
+        /// The word in which the program says whether indices were in range: 0, or the worst of them in zigzag code. Words follow one another.
+        case status(IndexCheck)
         /// Part of the arena, from a byte offset that the memory plan gives (a multiple of 64).
         case arena(offset: Dim)
         case constant(Literal)
@@ -142,3 +144,7 @@ public struct Phase: Hashable, Sendable {
     }
 }
 
+extension Program {
+    /// What the words of `status` buffers are about, in order.
+    package var indexChecks: [IndexCheck] { buffers.compactMap { if case .status(let check) = $0.storage { check } else { nil } } }
+}

@@ -28,6 +28,9 @@ extension Program {
             switch buffer.storage {
             case .input, .output:
                 guard ports.insert(buffer.storage).inserted else { throw fault("\(what) is the same input or output as another") }
+            case .status(let check):
+                guard buffer.type == TensorType(.u64, []) else { throw fault("\(what) is \(buffer.type), and no word") }
+                if let problem = check.size.sizeProblem(known) { throw fault("\(what): the size it is about \(problem)") }
             case .arena(let offset): if let problem = offset.sizeProblem(given) { throw fault("\(what): its offset \(problem)") }
             case .constant(let literal):
                 guard literal.dtype == buffer.type.dtype, buffer.type.elementCount.constant == literal.count else {
@@ -81,7 +84,7 @@ extension Program {
 extension Buffer {
     var isWritable: Bool {
         switch storage {
-        case .output, .arena: true
+        case .output, .status, .arena: true
         case .input, .constant, .packed: false
         }
     }

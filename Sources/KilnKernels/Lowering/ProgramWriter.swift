@@ -38,7 +38,12 @@ package final class ProgramWriter {
         var preferred: [ValueID: Int] = [:]
         var copies: [(value: ValueID, buffer: Int)] = []
         let made = graph.definitions
+        let firstWord = graph.outputs.count - checks.indices.count
         for (number, port) in graph.outputs.enumerated() {
+            if number >= firstWord {
+                copies.append((port.value, writer.addBuffer(port.name, graph.type(of: port.value), .status(checks.indices[number - firstWord]))))
+                continue
+            }
             let buffer = writer.addBuffer(port.name, graph.type(of: port.value), .output(number))
             if let definition = made[port.value], preferred[port.value] == nil, case .group = try graph.form(of: graph.operations[definition]) {
                 preferred[port.value] = buffer

@@ -118,10 +118,13 @@ extension Operators {
     /// Words', positions' and segments' rows of three tables, added up and normalized.
     private static func embedding(_ node: NodeContext) throws -> [Item] {
         let words = try node.tensor(0)
-        var sum = try node.tensor(2).embedding(words)
+        func rows(_ table: Value, _ numbers: Value) -> Value {
+            table.embedding(node.checked(numbers, below: table.size(axis: 0), axis: 0, countsFromEnd: false))
+        }
+        var sum = rows(try node.tensor(2), words)
         let positions = try node.tensor(3)
-        sum = sum + (try node.tensorIfPresent(8).map { positions.embedding($0) } ?? positions.narrow(0, start: 0, length: words.size(axis: 1)))
-        if let segments = try node.tensorIfPresent(1), let table = try node.tensorIfPresent(4) { sum = sum + table.embedding(segments) }
+        sum = sum + (try node.tensorIfPresent(8).map { rows(positions, $0) } ?? positions.narrow(0, start: 0, length: words.size(axis: 1)))
+        if let segments = try node.tensorIfPresent(1), let table = try node.tensorIfPresent(4) { sum = sum + rows(table, segments) }
         let normal = sum.inSingle.normalized([sum.rank - 1], node.real("epsilon", 1e-12)).values
         let result = normal * (try node.tensor(5).inSingle) + (try node.tensor(6).inSingle)
         let counts = try node.tensorIfPresent(7).map { ($0 .== 1).cast(to: .i32).sum(1) } ?? node.full(0, TensorType(.i32, [words.size(axis: 0)]))

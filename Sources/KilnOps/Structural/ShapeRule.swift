@@ -103,7 +103,8 @@ extension IndexCondition {
 extension OpDefinition {
     /// An op whose types follow from a shape rule.
     convenience init(_ name: String, operandCount: Int? = 1, attributes: [String] = [], dtypes: [DType] = DType.all, ulp: Double = 0,
-                     rule: @escaping ShapeRule.Body, form: @escaping FormRule, pullback: Pullback? = nil,
+                     rule: @escaping ShapeRule.Body, form: @escaping FormRule, indexCheck: (@Sendable (OpContext) -> IndexCheck?)? = nil,
+                     pullback: Pullback? = nil,
                      samples: @escaping @Sendable (DType) -> [OpSample]) {
         self.init(name, operandCount: operandCount, attributes: attributes, dtypes: dtypes, ulp: ulp,
                   infer: { context in
@@ -115,7 +116,7 @@ extension OpDefinition {
                       _ = try? rule(&checked)
                       return checked.open
                   },
-                  form: form, pullback: pullback, samples: samples)
+                  form: form, indexCheck: indexCheck, pullback: pullback, samples: samples)
     }
 }
 
