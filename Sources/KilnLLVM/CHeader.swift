@@ -66,6 +66,14 @@ public enum CHeader {
             """
     }
 
+    /// The codes of element types, which are part of the ABI.
+    private static let dtypes = DType.allCases.map { "KILN_\($0.name.uppercased()) = \($0.rawValue),\(note($0))" }.joined(separator: "\n          ")
+
+    private static func note(_ dtype: DType) -> String {
+        if dtype == .bool { return " ///< one byte, 0 or 1" }
+        return dtype.format?.greatest.map { " ///< no infinity, up to \(Int($0))" } ?? ""
+    }
+
     /// What the headers of all models and kiln.h have in common, once in a translation unit.
     private static let sharedTypes = """
         #if !defined(KILN_H) && !defined(KILN_MODEL_TYPES)
@@ -73,21 +81,7 @@ public enum CHeader {
 
         /// Element types.
         enum {
-          KILN_BOOL = 0, ///< one byte, 0 or 1
-          KILN_I8 = 1,
-          KILN_I16 = 2,
-          KILN_I32 = 3,
-          KILN_I64 = 4,
-          KILN_U8 = 5,
-          KILN_U16 = 6,
-          KILN_U32 = 7,
-          KILN_U64 = 8,
-          KILN_F16 = 9,
-          KILN_BF16 = 10,
-          KILN_F32 = 11,
-          KILN_F64 = 12,
-          KILN_F8E4M3 = 13, ///< no infinity, up to 448
-          KILN_F8E5M2 = 14
+          \(dtypes)
         };
 
         /// How a call ended.
@@ -109,7 +103,8 @@ public enum CHeader {
           KILN_BUSY = 14,             ///< not possible from inside a running kernel
           KILN_MALFORMED_PROGRAM = 15,
           KILN_NO_DEVICE = 16,        ///< no GPU, no driver, or one that is too old
-          KILN_DEVICE_FAILED = 17     ///< a call of the GPU's driver failed
+          KILN_DEVICE_FAILED = 17,    ///< a call of the GPU's driver failed
+          KILN_INDEX_OUT_OF_RANGE = 18 ///< an index among the inputs' elements, or made of them
         } kiln_status;
 
         /// Where models run.
