@@ -60,9 +60,8 @@ public struct RewriteSite {
 
     /// The number that a value holds everywhere, rounded to its dtype, where that is known.
     public func uniform(_ value: ValueID) -> Scalar? {
-        guard let made = definition(of: value), made.operands.isEmpty, case .elementwise(let expression)? = try? builder.graph.form(of: made),
-            case .constant(let scalar) = expression.nodes[expression.result] else { return nil }
-        return scalar
+        guard let made = definition(of: value), made.op === Elementwise.full, let scalar = made.attributes.scalar("value") else { return nil }
+        return scalar.converted(to: builder.graph.types[value].dtype)
     }
 
     public func type(of value: ValueID) -> TensorType { builder.graph.types[value] }
