@@ -81,7 +81,7 @@ struct IndexCheckTests {
         let on = Literal(.bool, [], scalars: [true]), off = Literal(.bool, [], scalars: [false])
         try Self.check(graph, runner, [Self.table, Self.integers([4]), off])
         try Self.check(graph, runner, [Self.table, Self.integers([4]), on], fails: "index 4 is out of range for axis 0 of size 3")
-        try Self.check(graph, runner, [Self.table, Self.integers([5, 9]), off], fails: "index 9 is out of range for axis 0 of size 5")
+        try Self.check(graph, runner, [Self.table, Self.integers([9, 5]), off], fails: "index 9 is out of range for axis 0 of size 5")
     }
 
     /// What is wrong in an early round is said at the end, though later rounds are right.
