@@ -52,20 +52,26 @@ extension Operators {
 
 extension NodeContext {
     /// Positions whose last axis names one index for each of some axes, as row numbers of those axes merged into one. The first `batch`
-    /// axes of `shape` are not named: there a position stands for its own row.
+    /// axes of `shape` are not named: there a position stands for its own row. Where one index lies outside of its axis, the row lies
+    /// outside of all rows, so that no element is taken for one that was not named.
     fileprivate func rows(_ indices: Value, of shape: Shape, batch: Int) -> Value {
         let places = Array(indices.dims.dropLast()), wide = indices.cast(to: .i64)
+        if shape.count == 1, batch == 0 { return wide.select(axis: -1, index: 0) }
         func spread(_ size: Dim) -> Value { sizes([size]).reshaping(to: []).broadcasting(to: places, axes: []) }
         var row = full(0, TensorType(.i64, places))
+        var isInside: Value?
         for (axis, size) in shape.enumerated() {
             if axis < batch {
                 row = row * spread(size) + row.iota(.i64, places, axis: axis)
                 continue
             }
             let index = wide.select(axis: -1, index: axis - batch)
-            row = row * spread(size) + (index .< 0).select(index + spread(size), index)
+            let counted = (index .< 0).select(index + spread(size), index)
+            let fits = (counted .>= 0) & (counted .< spread(size))
+            isInside = isInside.map { $0 & fits } ?? fits
+            row = row * spread(size) + counted
         }
-        return row
+        return isInside.map { $0.select(row, spread(shape.reduce(1, *))) } ?? row
     }
 
     /// How updates are combined with what is there.
