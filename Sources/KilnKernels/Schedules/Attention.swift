@@ -106,7 +106,7 @@ extension GroupLowering {
         guard let number = plan.form.maskOperand else { return score }
         let mask = try elements.element(plan.operands[number], frame.maskIndices, where: conditions)
         if plan.form.mask == .added { return writer.apply(.add, score, writer.convert(mask, to: plan.accumulator)) }
-        return writer.apply(.select, mask, score, writer.constant(.real(-.infinity), plan.accumulator))
+        return writer.apply(.select, mask, score, writer.constant(.real(plan.form.fill), plan.accumulator))
     }
 
     /// What scores are shifted by before their exponentials: the greatest, or 0 where none is above -∞, so that weights are 0 there.
