@@ -63,7 +63,9 @@ struct ShapeRule {
 
     func demandAxis(_ axis: Int, of number: Int = 0) throws {
         let rank = operands[number].rank
-        let range = rank == 0 ? "pass an operand with at least one axis" : "give an axis from 0 to \(rank - 1), or from \(-rank) to -1 to count from the end"
+        let range = rank == 0 ? "pass an operand with at least one axis" : (-rank..<0).contains(axis)
+            ? "write \(axis + rank): attributes count axes from the first"
+            : "give an axis from 0 to \(rank - 1), or from \(-rank) to -1 to count from the end"
         try demand(axis >= 0 && axis < rank, "axis \(axis) is not one of the \(rank) axes of operand \(number)", fix: range)
     }
 
@@ -72,7 +74,7 @@ struct ShapeRule {
         guard case .ints(let values)? = attributes[name], values.count == count else {
             throw error("needs the attribute `\(name)`, \(count) number\(count == 1 ? "" : "s")", fix: "give one number for each \(thing)")
         }
-        try demand(values.allSatisfy { $0 >= least && $0 < 1 << 40 }, "`\(name)` is \(values)", fix: "give numbers of at least \(least)")
+        try demand(values.allSatisfy { $0 >= least && $0 < 1 << 40 }, "`\(name)` is \(values)", fix: "give numbers from \(least) to \(1 << 40 - 1)")
         return values
     }
 
