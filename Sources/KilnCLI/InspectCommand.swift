@@ -19,17 +19,17 @@ struct InspectCommand: ParsableCommand {
         var options = try target.options()
         if let gpu = try stage.chosenGPU() { options.target = Target(gpu) }
         let graph = try model.load()
-        if stage.stage == .graph { return print(graph.description(literalsAtMost: stage.longest), terminator: "") }
+        if stage.stage == .graph { return try StandardOutput.put(graph.description(literalsAtMost: stage.longest), terminator: "") }
         let groups = try Pipeline.fuse(Pipeline.simplify(graph, options), options)
-        if stage.stage == .groups, stage.kernel == nil { return print(groups.description(literalsAtMost: stage.longest), terminator: "") }
+        if stage.stage == .groups, stage.kernel == nil { return try StandardOutput.put(groups.description(literalsAtMost: stage.longest), terminator: "") }
         let program = try Pipeline.lower(groups, checks: SizeChecks(of: graph, in: groups), options)
         let kernel = try stage.kernel.map { try number(of: $0, in: program) }
         switch stage.stage {
         case .graph: break
-        case .groups: if let kernel { print(groups.groupRegions[kernel].description(literalsAtMost: stage.longest), terminator: "") }
-        case .loops: print(kernel.map { program.kernels[$0].description(in: program) } ?? program.description(literalsAtMost: stage.longest), terminator: "")
+        case .groups: if let kernel { try StandardOutput.put(groups.groupRegions[kernel].description(literalsAtMost: stage.longest), terminator: "") }
+        case .loops: try StandardOutput.put(kernel.map { program.kernels[$0].description(in: program) } ?? program.description(literalsAtMost: stage.longest), terminator: "")
         case .llvm: try printEach(kernel, program) { try LLVMBackend.llvmText(program, kernel: $0, target: options.target) }
-        case .ptx where kernel == nil: print(try Pipeline.generate(program, options).devices.compactMap(\.ptx).joined(), terminator: "")
+        case .ptx where kernel == nil: try StandardOutput.put(try Pipeline.generate(program, options).devices.compactMap(\.ptx).joined(), terminator: "")
         case .asm, .ptx: try printEach(kernel, program) { try LLVMBackend.assembly(program, kernel: $0, target: options.target) }
         }
     }
@@ -43,9 +43,9 @@ struct InspectCommand: ParsableCommand {
 
     /// The text of one kernel, or of every kernel and then of what calls them.
     private func printEach(_ kernel: Int?, _ program: Program, _ text: (Int?) throws -> String) throws {
-        if let kernel { return print(try text(kernel), terminator: "") }
-        for number in program.kernels.indices { print(try text(number)) }
-        print(try text(nil), terminator: "")
+        if let kernel { return try StandardOutput.put(try text(kernel), terminator: "") }
+        for number in program.kernels.indices { try StandardOutput.put(try text(number)) }
+        try StandardOutput.put(try text(nil), terminator: "")
     }
 }
 
