@@ -29,6 +29,17 @@ import Testing
                 cases.append(Case(op, sample(dtype, [[m, k], [k, n]], ["left_batch": .ints([]), "right_batch": .ints([]), "left_reduce": .ints([1]),
                                                                       "right_reduce": .ints([0])])))
             }
+            // Few rows by columns that lie either way.
+            for (m, k, n) in [(1, 517, 261), (2, 133, 67), (5, 129, 77), (16, 65, 64), (20, 67, 101)] {
+                for shape in [[k, n], [n, k]] {
+                    cases.append(Case(op, sample(dtype, [[m, k], shape], ["left_batch": .ints([]), "right_batch": .ints([]), "left_reduce": .ints([1]),
+                                                                          "right_reduce": .ints([shape == [k, n] ? 0 : 1])])))
+                }
+            }
+            cases.append(Case(op, sample(dtype, [[3, 1, 131], [3, 131, 67]], ["left_batch": .ints([0]), "right_batch": .ints([0]),
+                                                                              "left_reduce": .ints([2]), "right_reduce": .ints([1])])))
+            cases.append(Case(op, sample(dtype, [[131, 67], [131, 2]], ["left_batch": .ints([]), "right_batch": .ints([]), "left_reduce": .ints([0]),
+                                                                        "right_reduce": .ints([0])])))
             cases.append(Case(op, sample(dtype, [[9, 33, 65], [9, 65, 33]], ["left_batch": .ints([0]), "right_batch": .ints([0]),
                                                                               "left_reduce": .ints([2]), "right_reduce": .ints([1])])))
         }

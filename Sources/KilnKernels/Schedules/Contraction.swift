@@ -62,6 +62,7 @@ extension GroupLowering {
             return try contractionAsRows(contraction, region.operations[position])
         }
         if target.gpu != nil { return try teamContraction(plan) }
+        if try isRowOfDots(plan) { return try contractionAsRows(contraction, region.operations[position]) }
         try materializePadding(&plan)
         if !plan.isTurned, isSplit(plan) { return try contractionSplit(plan) }
         try contractionPacked(plan)
@@ -166,8 +167,9 @@ extension GroupLowering {
         return tiles >= 64 && depth <= 4096
     }
 
-    /// Matrix-vector products, row-wise dot products and the like: a reduction of products.
-    private func contractionAsRows(_ c: Contraction, _ operation: Operation) throws {
+    /// Matrix-vector products, row-wise dot products and the like: a reduction of products. The operand with more elements is read once and
+    /// in the order in which it lies: lanes run along its contiguous axis, and what it does not depend on is gone through for each part of it.
+    func contractionAsRows(_ c: Contraction, _ operation: Operation) throws {
         let type = region.type(of: operation.results[0])
         let code = ReductionCode(.sum, operand: c.accumulator, result: c.accumulator)
         var reduction = RowReduction(value: operation.results[0], operand: operation.operands[0], code: code, axes: Array(c.outputRank..<c.sizes.count))
@@ -180,20 +182,9 @@ extension GroupLowering {
         var plan = RowPlan(domain: c.sizes, axes: reduction.axes)
         plan.levels = [[reduction]]
         plan.keptOutputs = Array(region.outputs.indices)
-        let along = readsAlongSum(c, operation.operands)
-        try runRows(plan, alongReduced: along)
-    }
-
-    /// Whether the larger operand lies along the summed axes in memory.
-    private func readsAlongSum(_ c: Contraction, _ operands: [ValueID]) -> Bool {
-        guard let k = (c.outputRank..<c.sizes.count).last(where: { c.sizes[$0] != 1 }) else { return false }
-        guard let inner = (0..<c.outputRank).last(where: { c.sizes[$0] != 1 }) else { return true }
-        func stride(_ piece: IndexMap.Piece, _ operand: ValueID, _ variable: Int) -> Dim? {
-            zip(piece.indices, region.type(of: operand).strides).reduce(0) { $0 + $1.0 * $1.1 }.coefficient(ofIndex: variable)
-        }
-        let pieces = [(c.left, operands[0]), (c.right, operands[1])]
-        let alongK = pieces.filter { stride($0.0, $0.1, k) == 1 }.count
-        let alongInner = pieces.filter { stride($0.0, $0.1, inner) == 1 }.count
-        return alongK > alongInner || alongK == alongInner && (c.sizes[k].constant ?? 64) >= (c.sizes[inner].constant ?? 64)
+        let reading = try reading(of: c, operation)
+        plan.lanesAxis = reading.lanesAxis
+        if target.gpu == nil { plan.repeating = reading.repeating }
+        try runRows(plan, alongReduced: reading.lanesAxis == nil)
     }
 }

@@ -15,12 +15,14 @@ extension GroupLowering {
     func contractionPacked(_ plan: ContractionPlan) throws {
         var plan = plan
         try beginPacking(plan)
+        let isInPlace = try readsColumnsInPlace(plan)
+        if isInPlace { widenTile(&plan) }
         let range = fullDepth(plan)
         let rowsOuter = plan.size(plan.rowsOuter)
         let rowPanel = plan.depth * .constant(plan.tileRows)
         if let rows = constantRows(plan) {
             plan.fetchesRows = true
-            return try columnsPacked(plan, rows, range)
+            return try isInPlace ? columnsInPlace(plan, rows, range) : columnsPacked(plan, rows, range)
         }
         let packedRows = temporary("rows", plan.accumulator, [rowsOuter * plan.rowPanels * rowPanel])
         try phase(units: rowsOuter * plan.rowPanels, work: rowsOuter * plan.rowPanels * rowPanel * 4) { unit in
@@ -28,7 +30,24 @@ extension GroupLowering {
             setVariables(plan.rowsOuter, packVariables, flat: place[0], plan)
             try packRows(plan, panel: place[1], range: range, to: packedRows.memory, base: writer.bind(unit * rowPanel))
         }
-        try columnsPacked(plan, packedRows.memory, range)
+        try isInPlace ? columnsInPlace(plan, packedRows.memory, range) : columnsPacked(plan, packedRows.memory, range)
+    }
+
+    /// Over packed rows and columns as they lie.
+    private func columnsInPlace(_ plan: ContractionPlan, _ rows: Memory, _ range: DepthRange) throws {
+        guard let columns = packColumns else { return try columnsPacked(plan, rows, range) }
+        let frame = epilogueFrame(plan)
+        try phase(units: plan.size(plan.outer) * plan.columnPanels, work: plan.work) { unit in
+            let place = unflatten(unit, [plan.size(plan.outer), plan.columnPanels])
+            let bases = outerBases(plan, frame, place[0])
+            let tile = writer.local(plan.accumulator, .constant(plan.tileRows * plan.tilePitch))
+            let start = writer.bind(place[1] * .constant(plan.tileColumns))
+            try writer.loop(to: plan.rowPanels) { row in
+                let rowBase = writer.bind((bases.rows * plan.rowPanels + row) * plan.depth * .constant(plan.tileRows))
+                try tileInPlace(plan, rows: (rows, rowBase), columnsFrom: start, columns, range, into: tile)
+                try storeTile(plan, tile, rowPanel: row, columnPanel: place[1], frame)
+            }
+        }
     }
 
     private func columnsPacked(_ plan: ContractionPlan, _ rows: Memory, _ range: DepthRange) throws {
@@ -104,7 +123,7 @@ extension GroupLowering {
             func compute(_ row: Dim, _ column: Dim) throws {
                 let rowBase = writer.bind((bases.rows * plan.rowPanels + row) * plan.depth * .constant(plan.tileRows))
                 let columnBase = writer.bind((bases.columns * plan.columnPanels + column) * panel)
-                self.tile(plan, rows: (rows, rowBase), columns: (columns, columnBase), depth: plan.depth, into: tile)
+                try self.tile(plan, rows: (rows, rowBase), columns: (columns, columnBase), depth: plan.depth, into: tile)
                 try storeTile(plan, tile, rowPanel: row, columnPanel: column, frame)
             }
             if plan.isTurned {
@@ -159,7 +178,7 @@ extension GroupLowering {
             try writer.loop(to: count) { column in
                 try writer.loop(to: plan.rowPanels) { row in
                     let rowBase = writer.bind((bases.rows * plan.rowPanels + row) * plan.depth * .constant(plan.tileRows))
-                    self.tile(plan, rows: (rows, rowBase), columns: (packed, writer.bind(column * panel)), depth: plan.depth, into: tile)
+                    try self.tile(plan, rows: (rows, rowBase), columns: (packed, writer.bind(column * panel)), depth: plan.depth, into: tile)
                     try storeTile(plan, tile, rowPanel: row, columnPanel: first + column, frame)
                 }
             }
@@ -209,11 +228,11 @@ extension GroupLowering {
                 if constantColumns == nil { try packColumns(plan, first: 0, count: plan.columnPanels, range: range, to: packedColumns, base: 0) }
                 // A constant's panels hold all of the depth, of which this part is in the midst.
                 let skipped = writer.bind(start * inner)
-                writer.loop(to: plan.columnPanels) { column in
+                try writer.loop(to: plan.columnPanels) { column in
                     let columnBase = constantColumns == nil ? column * depth : (bases.columns * plan.columnPanels + column) * plan.depth + skipped
-                    writer.loop(to: plan.rowPanels) { row in
+                    try writer.loop(to: plan.rowPanels) { row in
                         let rowBase = constantRows == nil ? row * depth : (bases.rows * plan.rowPanels + row) * plan.depth + skipped
-                        self.tile(plan, rows: (packedRows, writer.bind(rowBase * .constant(plan.tileRows))),
+                        try self.tile(plan, rows: (packedRows, writer.bind(rowBase * .constant(plan.tileRows))),
                                   columns: (packedColumns, writer.bind(columnBase * .constant(plan.tileColumns))), depth: used, into: tile)
                         addTile(plan, tile, to: sums.memory, at: writer.bind(base + (column * plan.rowPanels + row) * tileSize))
                     }

@@ -38,6 +38,10 @@ struct RowPlan {
     var earlyOutputs: [Int: [Int]] = [:]
     /// Values of the domain's shape that cost more to compute again than to keep, with the level after which they are known.
     var kept: [Int: [ValueID]] = [:]
+    /// The kept axis that lanes run along, where they do; nil for the innermost.
+    var lanesAxis: Int?
+    /// Kept axes that go through the same elements of the larger operand again: they run within a unit, after all others.
+    var repeating: Set<Int> = []
 
     var keptAxes: [Int] { domain.indices.filter { !axes.contains($0) } }
 }
@@ -126,7 +130,8 @@ extension GroupLowering {
         let units = outer.reduce(1) { $0 * $1.size }
         let work = plan.domain.reduce(1, *) * .constant(costPerElement)
         let steps = inner.reduce(1) { $0 * $1.size }
-        let rows = max(1, 4096 / max(steps.constant ?? 4096, 1))
+        let repeats = plan.repeating.reduce(1) { $0 * plan.domain[$1] }
+        let rows = max(1, 4096 / max(steps.constant ?? 4096, 1)) * (split == nil ? max(repeats.constant ?? 1, 1) : 1)
         try phase(units: units.dividedUp(by: .constant(rows)), work: work) { unit in
             let buffers = keptBuffers(plan, steps)
             let first = unit * .constant(rows)
@@ -143,7 +148,8 @@ extension GroupLowering {
         let expressions = try observe { try self.writeAll(plan, axes.map(\.variable)) }
         // A position in an argmax is the index itself.
         let positions = plan.levels.flatMap { $0 }.contains { $0.code.hasPosition } ? plan.axes.map { axes[$0].variable } : []
-        let outer = merged(plan.keptAxes.map { axes[$0] }, expressions: expressions)
+        let keptAxes = plan.keptAxes.filter { !plan.repeating.contains($0) } + plan.keptAxes.filter(plan.repeating.contains)
+        let outer = merged(keptAxes.map { axes[$0] }, expressions: expressions)
         let inner = merged(plan.axes.map { axes[$0] }, expressions: expressions + positions)
         return (outer, inner)
     }

@@ -6,7 +6,8 @@ extension GroupLowering {
     func rowsAlongKept(_ plan: RowPlan, _ split: SplitReduction?) throws {
         let axes = makeAxes(plan.domain)
         let variables = axes.map(\.variable)
-        let kept = plan.keptAxes.map { axes[$0] }.filter { $0.size != 1 }
+        let keptAxes = plan.keptAxes.filter { $0 != plan.lanesAxis } + [plan.lanesAxis].compactMap { $0 }
+        let kept = keptAxes.map { axes[$0] }.filter { $0.size != 1 }
         for axis in axes where axis.size == 1 { elements.aliases[axis.variable.indices.first!] = 0 }
         let reduced = plan.axes.map { axes[$0] }.filter { $0.size != 1 }
         let work = plan.domain.reduce(1, *) * .constant(costPerElement)
