@@ -164,7 +164,7 @@ extension GroupLowering {
     /// Whether there are tiles enough to share among threads, with panels of all the depth that fit into caches.
     func hasFairTiles(_ plan: ContractionPlan) -> Bool {
         guard let tiles = (plan.size(plan.outer) * plan.rowPanels * plan.columnPanels).constant, let depth = plan.depth.constant else { return false }
-        return tiles >= 64 && depth <= 4096
+        return tiles >= WorkDivision.fairUnits && depth <= 4096
     }
 
     /// Matrix-vector products, row-wise dot products and the like: a reduction of products. The operand with more elements is read once and

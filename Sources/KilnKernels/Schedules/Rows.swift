@@ -57,8 +57,7 @@ extension GroupLowering {
 
     func runRows(_ plan: RowPlan, alongReduced: Bool) throws {
         if target.gpu != nil { return try teamRows(plan, alongReduced: alongReduced) }
-        let split = splitReduction(plan, alongReduced: alongReduced)
-        if alongReduced { try rowsAlongReduced(plan, split) } else { try rowsAlongKept(plan, split) }
+        let split = try alongReduced ? rowsAlongReduced(plan) : rowsAlongKept(plan)
         if let split { try combineParts(plan, split) }
     }
 
@@ -123,9 +122,11 @@ extension GroupLowering {
 
     // MARK: Lanes along the reduced axis
 
-    private func rowsAlongReduced(_ plan: RowPlan, _ split: SplitReduction?) throws {
+    /// Gives the way in which the reduction was cut, if it was.
+    private func rowsAlongReduced(_ plan: RowPlan) throws -> SplitReduction? {
         let variables = makeAxes(plan.domain)
         var (outer, inner) = try mergedRowAxes(plan, variables)
+        let split = splitReduction(plan, inner, units: outer.reduce(1) { $0 * $1.size }, elementsPerPosition: 1)
         if let split { outer.insert(split.partAxis, at: 0) }
         let units = outer.reduce(1) { $0 * $1.size }
         let work = plan.domain.reduce(1, *) * .constant(costPerElement)
@@ -137,10 +138,11 @@ extension GroupLowering {
             let first = unit * .constant(rows)
             try writer.loop(from: first, to: rows == 1 ? first + 1 : writer.bind(Dim.minimum(first + .constant(rows), units))) { row in
                 for (axis, index) in zip(outer, unflatten(row, outer.map(\.size))) { elements.setVariable(axis.variable, to: index) }
-                if let split, !inner.isEmpty { split.limit(&inner[0], elements, writer) }
+                split?.limit(&inner, elements, writer)
                 try rowBody(plan, variables.map(\.variable), inner, buffers, split)
             }
         }
+        return split
     }
 
     /// The domain's axes, merged among the kept and among the reduced.

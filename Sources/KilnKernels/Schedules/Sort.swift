@@ -52,7 +52,7 @@ extension GroupLowering {
         }
     }
 
-    /// Adds a phase over the elements of all rows: a unit has a row, or on a GPU, where rows are too few, an element.
+    /// Adds a phase over the elements of all rows: a unit has a row or, of a long one, a part; on a GPU, where those are too few, an element.
     private func eachElement(_ rows: Dim, _ length: Dim, work: Dim, _ body: (Dim, Dim) throws -> Void) rethrows {
         if target.gpu != nil {
             return try phase(units: rows * length, work: work) { unit in
@@ -60,7 +60,14 @@ extension GroupLowering {
                 try body(place[0], place[1])
             }
         }
-        try phase(units: rows, work: work) { row in try writer.loop(to: length) { try body(row, $0) } }
+        let part = WorkDivision.leastElements
+        if let length = length.constant, length <= part { return try phase(units: rows, work: work) { row in try writer.loop(to: .constant(length)) { try body(row, $0) } } }
+        let sizes = [rows, length.dividedUp(by: .constant(part))]
+        try phase(units: sizes.reduce(1, *), work: work) { unit in
+            let place = unflatten(unit, sizes)
+            let first = writer.bind(place[1] * .constant(part))
+            try writer.loop(from: first, to: writer.bind(Dim.minimum(first + .constant(part), length))) { try body(place[0], $0) }
+        }
     }
 
     /// Puts runs of a few elements in order: each element's place is the number of those that come before it.

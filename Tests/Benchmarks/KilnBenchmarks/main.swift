@@ -1,4 +1,5 @@
 // Times one workload and prints a JSON line: `KilnBenchmarks WORKLOAD [--threads N] [--models FOLDER] [--json]`.
+// `KilnBenchmarks parallelism` counts work items instead.
 
 import Foundation
 import KilnExecution
@@ -52,11 +53,13 @@ func option(_ name: String) -> String? {
     arguments.firstIndex(of: name).flatMap { $0 + 1 < arguments.count ? arguments[$0 + 1] : nil }
 }
 
+if arguments.first == "parallelism" { exit(try Parallelism.printTable() ? 0 : 1) }
+
 guard let name = arguments.first, let workload = Workloads.named(name, models: option("--models") ?? "models") else {
     let names = Workloads.all.keys.sorted().joined(separator: " ")
     FileHandle.standardError.write(Data("""
         usage: KilnBenchmarks WORKLOAD [--threads N] [--models FOLDER] [--json]
-        workloads: \(names) model_NAME import_NAME, for FOLDER/NAME.onnx (models)\n
+        workloads: \(names) model_NAME import_NAME, for FOLDER/NAME.onnx (models); parallelism\n
         """.utf8))
     exit(1)
 }

@@ -1,4 +1,5 @@
-// The schedules of scans, one element after the other along the axis, and of scatters, which apply updates in row-major order.
+// The schedule of scatters: a copy of the base, then updates in row-major order. Axes on which updates never meet are shared out; where
+// those are few and updates many, the target's places have owners too (ScatterByOwners).
 
 import KilnIR
 
@@ -9,44 +10,6 @@ extension GroupLowering {
             throw InternalError("schedule", "the group lacks its root operation", context: region.name)
         }
         return position
-    }
-
-    func scan() throws {
-        let position = try root { if case .scan = $0 { true } else { false } }
-        guard case .scan(let kind, let axis, let reverse, let exclusive) = table.forms[position] else { return }
-        let operand = region.operations[position].operands[0]
-        let type = region.type(of: operand)
-        let result = region.type(of: region.outputs[0].value)
-        let code = ReductionCode(kind, operand: type.dtype, result: result.dtype)
-        let axes = makeAxes(type.shape)
-        let variables = axes.map(\.variable)
-        let others = axes.indices.filter { $0 != axis }
-        let lanesAxis = axis == axes.count - 1 ? nil : others.last
-        let outer = others.filter { $0 != lanesAxis }
-        let units = outer.reduce(1) { $0 * axes[$1].size }
-        let width = lanes(for: computeDType)
-        func run(_ slots: Int) throws {
-            let size = axes[axis].size
-            let accumulator = LaneAccumulator(code, count: slots, writer)
-            let slot = writer.currentLane ?? 0
-            accumulator.store(code.identity(writer), at: slot, writer)
-            try writer.loop(to: size) { step in
-                elements.setVariable(variables[axis], to: reverse ? size - 1 - step : step)
-                let before = accumulator.load(at: slot, writer)
-                let lifted = code.lift(try elements.element(operand, variables), position: 0, writer)
-                let after = code.combine(before, lifted, writer)
-                accumulator.store(after, at: slot, writer)
-                storeOutput(0, code.result(exclusive ? before : after, writer), variables)
-            }
-        }
-        try phase(units: units, work: type.elementCount * .constant(costPerElement)) { unit in
-            for (axis, index) in zip(outer, unflatten(unit, outer.map { axes[$0].size })) { elements.setVariable(variables[axis], to: index) }
-            guard let lanesAxis else { return try run(1) }
-            try writer.vectors(width, count: axes[lanesAxis].size) { index, _ in
-                elements.setVariable(variables[lanesAxis], to: index)
-                try run(width)
-            }
-        }
     }
 
     func scatter() throws {
@@ -62,8 +25,9 @@ extension GroupLowering {
         // Updates that may meet in one element go in order; axes that lead straight to an axis of their own never meet.
         let free = axes.indices.filter { axis in isFree(axis, coordinates) }
         let lanesAxis = free.last.flatMap { $0 == axes.count - 1 ? $0 : nil }
-        let units = free.filter { $0 != lanesAxis }
+        let outer = free.filter { $0 != lanesAxis }
         let serial = axes.indices.filter { !free.contains($0) }
+        let width = lanes(for: computeDType)
         func update() throws {
             let (indices, conditions) = try scatterIndices(coordinates, operation.operands, target, variables)
             let value = writer.convert(try elements.element(operation.operands[1], variables), to: target.dtype)
@@ -72,22 +36,41 @@ extension GroupLowering {
             let new = kind == .set ? value : combined(kind, writer.load(place.memory, address, target.dtype, where: checks), value)
             writer.store(new, place.memory, address, where: checks)
         }
-        func loops(_ rest: ArraySlice<Int>) throws {
+        let owners = scatterOwners(ScatterAxes(coordinates: coordinates, operands: operation.operands, target: target, axes: axes,
+                                               outer: outer, lanesAxis: lanesAxis, serial: serial))
+        if let owners {
+            return try scatter(by: owners) {
+                guard let lanesAxis else { return try update() }
+                try writer.vectors(width, count: axes[lanesAxis].size) { index, _ in
+                    elements.setVariable(variables[lanesAxis], to: index)
+                    try update()
+                }
+            }
+        }
+        // A line of memory at the least: every unit goes through all indices.
+        let columns = width * 4
+        let isCut = lanesAxis.map { (axes[$0].size.constant ?? 0) >= columns * 2 } ?? false
+        let blocks = isCut ? axes[lanesAxis!].size.dividedUp(by: .constant(columns)) : 1
+        func loops(_ rest: ArraySlice<Int>, _ block: Dim) throws {
             if let axis = rest.first {
                 return try writer.loop(to: axes[axis].size) { index in
                     elements.setVariable(variables[axis], to: index)
-                    try loops(rest.dropFirst())
+                    try loops(rest.dropFirst(), block)
                 }
             }
             guard let lanesAxis else { return try update() }
-            try writer.vectors(lanes(for: computeDType), count: axes[lanesAxis].size) { index, _ in
+            let first = block * .constant(columns)
+            let count = isCut ? Dim.minimum(axes[lanesAxis].size - first, .constant(columns)) : axes[lanesAxis].size
+            try writer.vectors(width, from: isCut ? first : 0, count: isCut ? writer.bind(count) : count) { index, _ in
                 elements.setVariable(variables[lanesAxis], to: index)
                 try update()
             }
         }
-        try phase(units: units.reduce(1) { $0 * axes[$1].size }, work: updates.elementCount * 4) { unit in
-            for (axis, index) in zip(units, unflatten(unit, units.map { axes[$0].size })) { elements.setVariable(variables[axis], to: index) }
-            try loops(serial[...])
+        let sizes = outer.map { axes[$0].size } + [blocks]
+        try phase(units: sizes.reduce(1, *), work: updates.elementCount * 4) { unit in
+            let place = unflatten(unit, sizes)
+            for (axis, index) in zip(outer, place) { elements.setVariable(variables[axis], to: index) }
+            try loops(serial[...], place.last!)
         }
     }
 
@@ -128,20 +111,11 @@ extension GroupLowering {
         let type = region.type(of: operand)
         let place = Self.place(outputs[0], type)
         let axes = makeAxes(type.shape)
-        let expressions = try observe { _ = try self.elements.element(operand, axes.map(\.variable)); _ = self.elements.physical(place.address(axes.map(\.variable))) }
-        let loops = merged(axes, expressions: expressions)
-        let outer = loops.dropLast()
-        try phase(units: outer.reduce(1) { $0 * $1.size }, work: type.elementCount) { unit in
-            for (axis, index) in zip(outer, unflatten(unit, outer.map(\.size))) { elements.setVariable(axis.variable, to: index) }
-            func copy() throws {
-                let number = try elements.element(operand, axes.map(\.variable))
-                writer.store(number, place.memory, elements.physical(place.address(axes.map(\.variable))))
-            }
-            guard let inner = loops.last else { return try copy() }
-            try writer.vectors(lanes(for: computeDType), count: inner.size) { index, _ in
-                elements.setVariable(inner.variable, to: index)
-                try copy()
-            }
+        let variables = axes.map(\.variable)
+        func copy() throws {
+            writer.store(try elements.element(operand, variables), place.memory, elements.physical(place.address(variables)), streaming: isStreaming(type))
         }
+        let expressions = try observe(copy)
+        try overElements(merged(axes, expressions: expressions), work: type.elementCount, copy)
     }
 }
