@@ -144,12 +144,12 @@ package final class ProgramWriter {
     }
 
     private func kernel(_ operation: Operation, inputs: [Int], outputs: [Int]) throws -> Kernel {
-        let lowering = try GroupLowering(region: operation.regions[0], inputs: inputs, outputs: outputs, program: self)
         let name = operation.attributes.string("kind") ?? ""
         guard let kind = Fuse.Kind(rawValue: name) else {
             throw CompileError("group", "has the unknown kind '\(name)'", at: operation.location, fix: "use the kinds that the fuse pass writes")
         }
-        try lowering.lower(kind)
+        let lowering = try GroupLowering(kind, region: operation.regions[0], inputs: inputs, outputs: outputs, program: self)
+        try lowering.lower()
         program.workspaceSize = Dim.maximum(program.workspaceSize, lowering.workspace)
         return Kernel(name: "\(program.name)_\(program.kernels.count)_\(name)", location: operation.location, phases: lowering.phases)
     }

@@ -13,7 +13,7 @@ extension GroupLowering {
     /// Packs the rows once, and the columns once or (where packing writes elements many times over) in each block.
     func contractionPacked(_ plan: ContractionPlan) throws {
         var plan = plan
-        try beginPacking(plan)
+        try beginPacking(&plan)
         let isInPlace = try readsColumnsInPlace(plan)
         if isInPlace { widenTile(&plan) }
         let range = fullDepth(plan)
@@ -26,7 +26,7 @@ extension GroupLowering {
         let packedRows = temporary("rows", plan.accumulator, [rowsOuter * plan.rowPanels * rowPanel])
         try phase(units: rowsOuter * plan.rowPanels, work: rowsOuter * plan.rowPanels * rowPanel * 4) { unit in
             let place = unflatten(unit, [rowsOuter, plan.rowPanels])
-            setVariables(plan.rowsOuter, packVariables, flat: place[0], plan)
+            setVariables(plan.rowsOuter, plan.packVariables, flat: place[0], plan)
             try packRows(plan, panel: place[1], range: range, to: packedRows.memory, base: writer.bind(unit * rowPanel))
         }
         try isInPlace ? columnsInPlace(plan, packedRows.memory, range) : columnsPacked(plan, packedRows.memory, range)
@@ -34,7 +34,7 @@ extension GroupLowering {
 
     /// Over packed rows and columns as they lie.
     private func columnsInPlace(_ plan: ContractionPlan, _ rows: Memory, _ range: DepthRange) throws {
-        guard let columns = packColumns else { return try columnsPacked(plan, rows, range) }
+        guard let columns = plan.packColumns else { return try columnsPacked(plan, rows, range) }
         let frame = epilogueFrame(plan)
         try phase(units: plan.size(plan.outer) * plan.columnPanels, work: plan.work) { unit in
             let place = unflatten(unit, [plan.size(plan.outer), plan.columnPanels])
@@ -102,7 +102,7 @@ extension GroupLowering {
         let packed = temporary("columns", plan.accumulator, [outer * plan.columnPanels * panel]).memory
         try phase(units: outer * plan.columnPanels, work: outer * plan.columnPanels * panel * 4) { unit in
             let place = unflatten(unit, [outer, plan.columnPanels])
-            setVariables(plan.columnsOuter, packVariables, flat: place[0], plan)
+            setVariables(plan.columnsOuter, plan.packVariables, flat: place[0], plan)
             try packColumns(plan, first: place[1], count: 1, range: range, to: packed, base: writer.bind(unit * panel))
         }
         return packed
@@ -148,7 +148,7 @@ extension GroupLowering {
         let indices = unflatten(outer, plan.outer.map { plan.contraction.sizes[$0] })
         for (number, index) in zip(plan.outer, indices) {
             elements.setVariable(frame.variables[number], to: index)
-            elements.setVariable(packVariables[number], to: index)
+            elements.setVariable(plan.packVariables[number], to: index)
         }
         func base(_ numbers: [Int]) -> Dim {
             numbers.reduce(0) { sum, number in
@@ -201,7 +201,8 @@ extension GroupLowering {
     }
 
     func contractionSplit(_ plan: ContractionPlan) throws {
-        try beginPacking(plan)
+        var plan = plan
+        try beginPacking(&plan)
         let parts = parts(plan)
         let outermost = plan.contraction.sizes[plan.k[0]]
         let inner = plan.size(Array(plan.k.dropFirst()))

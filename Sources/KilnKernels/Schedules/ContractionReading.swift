@@ -68,7 +68,7 @@ extension GroupLowering {
 
     /// Whether the register tile reads the columns where they lie: each is used by few rows, and they lie along the tile.
     func readsColumnsInPlace(_ plan: ContractionPlan) throws -> Bool {
-        guard let panels = plan.rowPanels.constant, panels <= Self.mostUnpackedPanels, packColumns != nil, !plan.k.isEmpty, hasOpenColumns(plan),
+        guard let panels = plan.rowPanels.constant, panels <= Self.mostUnpackedPanels, plan.packColumns != nil, !plan.k.isEmpty, hasOpenColumns(plan),
             let address = try columnAddress(plan) else { return false }
         return address.coefficient(ofIndex: plan.n.last!) == 1
     }

@@ -24,13 +24,13 @@ extension GroupLowering {
     func tileInPlace(_ plan: ContractionPlan, rows: (Memory, Dim), columnsFrom start: Dim, _ columns: Dim, _ range: DepthRange, into tile: Memory) throws {
         let isWhole = plan.columnCount.constant.map { $0 % plan.tileColumns == 0 } ?? false
         try accumulate(plan, lines: plan.tileRows, into: tile) { products in
-            try depthLoops(plan, range, packVariables) { k in
+            try depthLoops(plan, range, plan.packVariables) { k in
                 try products { line, vector in
                     let column = start + .constant(vector * plan.lanes) + writer.currentLane!
                     elements.setVariable(columns, to: column)
                     let inside: [IndexCondition] = isWhole ? [] : [.isNonNegative(plan.columnCount - 1 - column)]
                     return (writer.load(rows.0, rows.1 + k * .constant(plan.tileRows) + .constant(line), plan.accumulator),
-                            writer.convert(try columnElement(plan, packVariables, inside), to: plan.accumulator))
+                            writer.convert(try columnElement(plan, plan.packVariables, inside), to: plan.accumulator))
                 }
             }
         }

@@ -2,11 +2,23 @@
 
 import KilnIR
 
+/// Every element by itself, by threads of the host.
+struct Pointwise: Schedule {
+    let cost: Dim
+
+    static func plan(_ group: GroupLowering, _ target: Target) -> Pointwise? {
+        guard group.kind == .pointwise else { return nil }
+        return Pointwise(cost: group.elementwiseCost(group.region.type(of: group.region.outputs[0].value).shape))
+    }
+
+    func emit(into group: GroupLowering) throws { try group.pointwise() }
+}
+
 extension GroupLowering {
     /// Elements one unit of work computes, at most.
     private static let unitElements = 16384
 
-    func pointwise() throws {
+    fileprivate func pointwise() throws {
         let domain = region.type(of: region.outputs[0].value).shape
         let axes = makeAxes(domain)
         let expressions = try observe { try self.storeElements(domain, axes.map(\.variable)) }

@@ -43,20 +43,30 @@ struct RowPlan {
     /// Kept axes that go through the same elements of the larger operand again: they run within a unit, after all others.
     var repeating: Set<Int> = []
 
+    /// Whether the innermost axis is reduced.
+    var lastIsReduced: Bool { axes.contains(domain.lastIndex { $0 != 1 } ?? domain.count - 1) }
     var keptAxes: [Int] { domain.indices.filter { !axes.contains($0) } }
 }
 
-extension GroupLowering {
-    func rows() throws {
-        let plan = try rowPlan()
-        let lastIsReduced = plan.axes.contains(plan.domain.lastIndex { $0 != 1 } ?? plan.domain.count - 1)
-        let inner = plan.domain.last { $0 != 1 } ?? 1
-        let isNarrow = target.gpu == nil && (inner.constant ?? 64) < 8
-        try runRows(plan, alongReduced: lastIsReduced && !(isNarrow && !plan.keptAxes.isEmpty))
+/// Reductions and chains of them, by threads of the host.
+struct RowReductions: Schedule {
+    let plan: RowPlan
+    let alongReduced: Bool
+    let cost: Dim
+
+    static func plan(_ group: GroupLowering, _ target: Target) throws -> RowReductions? {
+        guard group.kind == .rows else { return nil }
+        let plan = try group.rowPlan()
+        // A row of a few elements fills no vector.
+        let isNarrow = ((plan.domain.last { $0 != 1 } ?? 1).constant ?? 64) < 8
+        return RowReductions(plan: plan, alongReduced: plan.lastIsReduced && !(isNarrow && !plan.keptAxes.isEmpty), cost: group.elementwiseCost(plan.domain))
     }
 
+    func emit(into group: GroupLowering) throws { try group.runRows(plan, alongReduced: alongReduced) }
+}
+
+extension GroupLowering {
     func runRows(_ plan: RowPlan, alongReduced: Bool) throws {
-        if target.gpu != nil { return try teamRows(plan, alongReduced: alongReduced) }
         let split = try alongReduced ? rowsAlongReduced(plan) : rowsAlongKept(plan)
         if let split { try combineParts(plan, split) }
     }

@@ -9,7 +9,7 @@
 import KilnIR
 
 /// What a scan's kernel is about.
-private struct ScanPlan {
+struct ScanPlan: Schedule {
     var code: ReductionCode
     var operand: ValueID
     var axes: [DomainAxis]
@@ -20,7 +20,29 @@ private struct ScanPlan {
     var lanesAxis: Int?
     /// Columns of the lanes' axis that a unit has.
     var columns = 1
-    var work: Dim
+    var cut: WorkDivision.Cut?
+    var cost: Dim
+
+    /// Parts that a unit scans at once along the innermost axis: each waits for its own last element only.
+    fileprivate static let atOnce = 8
+
+    static func plan(_ group: GroupLowering, _ target: Target) throws -> ScanPlan? {
+        guard group.kind == .scan else { return nil }
+        let position = try group.root { if case .scan = $0 { true } else { false } }
+        guard case .scan(let kind, let axis, let reverse, let exclusive) = group.table.forms[position] else { return nil }
+        let operand = group.region.operations[position].operands[0]
+        let type = group.region.type(of: operand)
+        let code = ReductionCode(kind, operand: type.dtype, result: group.region.type(of: group.region.outputs[0].value).dtype)
+        var plan = ScanPlan(code: code, operand: operand, axes: group.makeAxes(type.shape), axis: axis, isReverse: reverse, isExclusive: exclusive,
+                            cost: group.elementwiseCost(type.shape))
+        plan.lanesAxis = type.shape.indices.last { $0 > axis && type.shape[$0] != 1 }
+        plan.columns = group.lanes(for: group.computeDType) * 4
+        let width = plan.lanesAxis.map { plan.axes[$0].size.constant.map { Dim.constant(min($0, plan.columns)) } ?? .constant(plan.columns) } ?? 1
+        plan.cut = WorkDivision.cut(plan.size, elementsPerPosition: width, units: plan.sizes.reduce(1, *), multiple: plan.lanesAxis == nil ? atOnce : 1)
+        return plan
+    }
+
+    func emit(into group: GroupLowering) throws { try group.scan(self) }
 
     var variables: [Dim] { axes.map(\.variable) }
     var size: Dim { axes[axis].size }
@@ -39,23 +61,9 @@ private struct ScanPart {
 }
 
 extension GroupLowering {
-    /// Parts that a unit scans at once along the innermost axis: each waits for its own last element only.
-    private static let scansAtOnce = 8
-
-    func scan() throws {
-        let position = try root { if case .scan = $0 { true } else { false } }
-        guard case .scan(let kind, let axis, let reverse, let exclusive) = table.forms[position] else { return }
-        let operand = region.operations[position].operands[0]
-        let type = region.type(of: operand)
-        let code = ReductionCode(kind, operand: type.dtype, result: region.type(of: region.outputs[0].value).dtype)
-        var plan = ScanPlan(code: code, operand: operand, axes: makeAxes(type.shape), axis: axis, isReverse: reverse, isExclusive: exclusive,
-                            work: type.elementCount * .constant(costPerElement))
-        plan.lanesAxis = type.shape.indices.last { $0 > axis && type.shape[$0] != 1 }
-        plan.columns = lanes(for: computeDType) * 4
-        let width = plan.lanesAxis.map { plan.axes[$0].size.constant.map { Dim.constant(min($0, plan.columns)) } ?? .constant(plan.columns) } ?? 1
-        guard let cut = WorkDivision.cut(plan.size, elementsPerPosition: width, units: plan.sizes.reduce(1, *),
-                                         multiple: plan.lanesAxis == nil ? Self.scansAtOnce : 1) else {
-            return try phase(units: plan.sizes.reduce(1, *), work: plan.work) { unit in
+    fileprivate func scan(_ plan: ScanPlan) throws {
+        guard let cut = plan.cut else {
+            return try phase(units: plan.sizes.reduce(1, *), work: plan.cost) { unit in
                 let block = setScanAxes(plan, unflatten(unit, plan.sizes))
                 try eachScanColumn(plan, block) { try scanPart(plan, ScanPart(first: 0, count: plan.size), slots: $0, before: nil) }
             }
@@ -107,7 +115,7 @@ extension GroupLowering {
 
     private func scanInParts(_ plan: ScanPlan, _ cut: WorkDivision.Cut) throws {
         // Along the innermost axis a unit's part is made of several, which are scanned at once.
-        let atOnce = plan.lanesAxis == nil ? Self.scansAtOnce : 1
+        let atOnce = plan.lanesAxis == nil ? ScanPlan.atOnce : 1
         let partSize = Dim.constant(cut.partSize / atOnce)
         let parts = plan.size.dividedUp(by: partSize)
         let totals = temporary("totals", plan.code.accumulator, [parts] + plan.others.map { plan.axes[$0].size })
@@ -116,7 +124,7 @@ extension GroupLowering {
             return ScanPart(first: first, count: writer.bind(Dim.minimum(plan.size - first, partSize)))
         }
         let units = plan.sizes.reduce(1, *)
-        try phase(units: parts * units, work: plan.work) { unit in
+        try phase(units: parts * units, work: plan.cost) { unit in
             let place = unflatten(unit, [parts] + plan.sizes)
             let block = setScanAxes(plan, Array(place.dropFirst()))
             try scanTotal(plan, block, part(place[0]), number: place[0], to: totals)
@@ -136,7 +144,7 @@ extension GroupLowering {
             }
         }
         let groups = parts.dividedUp(by: .constant(atOnce))
-        try phase(units: groups * units, work: plan.work) { unit in
+        try phase(units: groups * units, work: plan.cost) { unit in
             let place = unflatten(unit, [groups] + plan.sizes)
             let block = setScanAxes(plan, Array(place.dropFirst()))
             guard atOnce > 1 else {

@@ -3,6 +3,18 @@
 
 import KilnIR
 
+/// A scatter by threads of the host.
+struct HostScatter: Schedule {
+    let cost: Dim
+
+    static func plan(_ group: GroupLowering, _ target: Target) throws -> HostScatter? {
+        guard group.kind == .scatter else { return nil }
+        return HostScatter(cost: group.elementwiseCost(group.region.type(of: group.region.outputs[0].value).shape))
+    }
+
+    func emit(into group: GroupLowering) throws { try group.scatter() }
+}
+
 extension GroupLowering {
     /// The operation of the region that has the given kind of form, with its position.
     func root(_ isRoot: (Form) -> Bool) throws -> Int {
@@ -12,7 +24,7 @@ extension GroupLowering {
         return position
     }
 
-    func scatter() throws {
+    fileprivate func scatter() throws {
         let position = try root { if case .scatter = $0 { true } else { false } }
         guard case .scatter(let kind, let coordinates) = table.forms[position] else { return }
         let operation = region.operations[position]
