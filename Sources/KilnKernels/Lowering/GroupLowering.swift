@@ -107,9 +107,10 @@ final class GroupLowering {
     /// Stores past the caches pay where nobody could find the data in them again.
     func isStreaming(_ type: TensorType) -> Bool { (type.byteCount.constant ?? 0) >= 24 << 20 }
 
-    func storeOutput(_ number: Int, _ value: ValueNumber, _ indices: [Dim]) {
+    /// Stores an element of an output; past the caches where that pays and whole vectors are stored.
+    func storeOutput(_ number: Int, _ value: ValueNumber, _ indices: [Dim], mayStream: Bool = true) {
         let type = region.type(of: region.outputs[number].value)
         let place = Self.place(outputs[number], type)
-        writer.store(value, place.memory, elements.physical(place.address(indices)), streaming: isStreaming(type))
+        writer.store(value, place.memory, elements.physical(place.address(indices)), streaming: mayStream && isStreaming(type))
     }
 }

@@ -14,14 +14,14 @@ extension GroupLowering {
     func contractionPacked(_ plan: ContractionPlan) throws {
         var plan = plan
         try beginPacking(&plan)
-        let isInPlace = try readsColumnsInPlace(plan)
-        if isInPlace { widenTile(&plan) }
+        let inPlace = try columnsInPlace(plan)
+        if inPlace != nil { widenTile(&plan) }
         let range = fullDepth(plan)
         let rowsOuter = plan.size(plan.rowsOuter)
         let rowPanel = plan.depth * .constant(plan.tileRows)
         if let rows = constantRows(plan) {
             plan.fetchesRows = true
-            return try isInPlace ? columnsInPlace(plan, rows, range) : columnsPacked(plan, rows, range)
+            return try columns(plan, inPlace, rows, range)
         }
         let packedRows = temporary("rows", plan.accumulator, [rowsOuter * plan.rowPanels * rowPanel])
         try phase(units: rowsOuter * plan.rowPanels, work: rowsOuter * plan.rowPanels * rowPanel * 4) { unit in
@@ -29,12 +29,12 @@ extension GroupLowering {
             setVariables(plan.rowsOuter, plan.packVariables, flat: place[0], plan)
             try packRows(plan, panel: place[1], range: range, to: packedRows.memory, base: writer.bind(unit * rowPanel))
         }
-        try isInPlace ? columnsInPlace(plan, packedRows.memory, range) : columnsPacked(plan, packedRows.memory, range)
+        try columns(plan, inPlace, packedRows.memory, range)
     }
 
-    /// Over packed rows and columns as they lie.
-    private func columnsInPlace(_ plan: ContractionPlan, _ rows: Memory, _ range: DepthRange) throws {
-        guard let columns = plan.packColumns else { return try columnsPacked(plan, rows, range) }
+    /// Over packed rows and columns as they lie, or else packed ones.
+    private func columns(_ plan: ContractionPlan, _ inPlace: PlannedLoad?, _ rows: Memory, _ range: DepthRange) throws {
+        guard let columns = plan.packColumns, let inPlace else { return try columnsPacked(plan, rows, range) }
         let frame = epilogueFrame(plan)
         try phase(units: plan.size(plan.outer) * plan.columnPanels, work: plan.work) { unit in
             let place = unflatten(unit, [plan.size(plan.outer), plan.columnPanels])
@@ -43,7 +43,7 @@ extension GroupLowering {
             let start = writer.bind(place[1] * .constant(plan.tileColumns))
             try writer.loop(to: plan.rowPanels) { row in
                 let rowBase = writer.bind((bases.rows * plan.rowPanels + row) * plan.depth * .constant(plan.tileRows))
-                try tileInPlace(plan, rows: (rows, rowBase), columnsFrom: start, columns, range, into: tile)
+                try tileInPlace(plan, rows: (rows, rowBase), columnsFrom: start, columns, inPlace, range, into: tile)
                 try storeTile(plan, tile, rowPanel: row, columnPanel: place[1], frame)
             }
         }

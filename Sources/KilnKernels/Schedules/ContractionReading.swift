@@ -66,11 +66,12 @@ extension GroupLowering {
         return try columnAddress(plan)?.coefficient(ofIndex: plan.k[0]) == 1
     }
 
-    /// Whether the register tile reads the columns where they lie: each is used by few rows, and they lie along the tile.
-    func readsColumnsInPlace(_ plan: ContractionPlan) throws -> Bool {
+    /// The load of a column's element where the register tile reads the columns as they lie: each is used by few rows, and they lie along
+    /// the tile.
+    func columnsInPlace(_ plan: ContractionPlan) throws -> PlannedLoad? {
         guard let panels = plan.rowPanels.constant, panels <= Self.mostUnpackedPanels, plan.packColumns != nil, !plan.k.isEmpty, hasOpenColumns(plan),
-            let address = try columnAddress(plan) else { return false }
-        return address.coefficient(ofIndex: plan.n.last!) == 1
+            let load = try columnLoad(plan, plan.packVariables), let columns = plan.packColumns?.indices.first else { return nil }
+        return load.address.coefficient(ofIndex: columns) == 1 ? load : nil
     }
 
     /// More vectors to a line where rows are few: longer runs of each line of the columns.
@@ -80,14 +81,19 @@ extension GroupLowering {
         plan.tileColumns = 4 * plan.lanes
     }
 
+    /// The load of a column's element at the variables; nil where it takes several, or has conditions.
+    private func columnLoad(_ plan: ContractionPlan, _ variables: [Dim]) throws -> PlannedLoad? {
+        let found = try loads { _ = try columnElement(plan, variables, []) }
+        return found.count == 1 && found[0].conditions.isEmpty ? found[0] : nil
+    }
+
     /// Where in memory the columns' elements are, over the numbers of the contraction's variables; nil where they are not loaded by one
     /// load without conditions.
     private func columnAddress(_ plan: ContractionPlan) throws -> Dim? {
         let variables = contractionVariables(plan)
-        let found = try loads { _ = try columnElement(plan, variables, []) }
-        guard found.count == 1, found[0].conditions.isEmpty else { return nil }
+        guard let load = try columnLoad(plan, variables) else { return nil }
         var numbers: [Int: Dim] = [:]
         for (number, variable) in variables.enumerated() { if let id = variable.indices.first { numbers[id] = .index(number) } }
-        return found[0].address.substituting { if case .index(let id) = $0 { numbers[id] } else { nil } }
+        return load.address.substituting { if case .index(let id) = $0 { numbers[id] } else { nil } }
     }
 }

@@ -21,10 +21,16 @@ extension GroupLowering {
     }
 
     /// The same with columns that are read where they lie, from column `start` on, because each serves few rows.
-    func tileInPlace(_ plan: ContractionPlan, rows: (Memory, Dim), columnsFrom start: Dim, _ columns: Dim, _ range: DepthRange, into tile: Memory) throws {
+    func tileInPlace(_ plan: ContractionPlan, rows: (Memory, Dim), columnsFrom start: Dim, _ columns: Dim, _ source: PlannedLoad, _ range: DepthRange, into tile: Memory) throws {
         let isWhole = plan.columnCount.constant.map { $0 % plan.tileColumns == 0 } ?? false
+        let stride = plan.packVariables[plan.k.last!].indices.first.flatMap { source.address.coefficient(ofIndex: $0) } ?? 0
         try accumulate(plan, lines: plan.tileRows, into: tile) { products in
             try depthLoops(plan, range, plan.packVariables) { k in
+                // Lines of the columns lie far apart, where nothing but this fetches them ahead.
+                for first in Swift.stride(from: 0, to: plan.tileColumns, by: max(64 / source.dtype.byteCount, 1)) {
+                    elements.setVariable(columns, to: start + .constant(first))
+                    writer.prefetch(source.memory, elements.physical(source.address) + .constant(Self.productsAhead) * stride)
+                }
                 try products { line, vector in
                     let column = start + .constant(vector * plan.lanes) + writer.currentLane!
                     elements.setVariable(columns, to: column)

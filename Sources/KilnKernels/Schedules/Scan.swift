@@ -104,7 +104,7 @@ extension GroupLowering {
         let before = accumulator.load(at: slot, writer)
         let after = plan.code.combine(before, plan.code.lift(try elements.element(plan.operand, plan.variables), position: 0, writer), writer)
         accumulator.store(after, at: slot, writer)
-        storeOutput(0, plan.code.result(plan.isExclusive ? before : after, writer), plan.variables)
+        storeOutput(0, plan.code.result(plan.isExclusive ? before : after, writer), plan.variables, mayStream: plan.lanesAxis != nil)
     }
 
     // MARK: In parts
@@ -116,7 +116,8 @@ extension GroupLowering {
     private func scanInParts(_ plan: ScanPlan, _ cut: WorkDivision.Cut) throws {
         // Along the innermost axis a unit's part is made of several, which are scanned at once.
         let atOnce = plan.lanesAxis == nil ? ScanPlan.atOnce : 1
-        let partSize = Dim.constant(cut.partSize / atOnce)
+        // An odd number of cache lines, so that what is scanned at once does not meet in one set of the cache.
+        let partSize = Dim.constant(atOnce == 1 ? cut.partSize : (cut.partSize / atOnce + 31) / 32 * 32 + 16)
         let parts = plan.size.dividedUp(by: partSize)
         let totals = temporary("totals", plan.code.accumulator, [parts] + plan.others.map { plan.axes[$0].size })
         func part(_ number: Dim) -> ScanPart {
