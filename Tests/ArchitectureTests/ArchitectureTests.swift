@@ -67,6 +67,26 @@ struct ArchitectureTests {
         #expect(!manifest.contains("unsafeFlags"), "unsafe flags keep other packages from depending on Kiln")
     }
 
+    /// Which schedules a target has is said in one table; the host's ask no more than that.
+    @Test func schedulesAreListedInOneTable() throws {
+        let files = try Checkout.sources().filter { $0.target == "KilnKernels" && $0.path.hasPrefix("Schedules/") }
+        let table = try #require(files.first { $0.path.hasSuffix("ScheduleTable.swift") }).lines.joined(separator: "\n")
+        var schedules = 0
+        for file in files {
+            for (number, text) in file.code {
+                if let match = text.firstMatch(of: #/struct (\w+): Schedule\b/#) {
+                    schedules += 1
+                    #expect(table.contains("\(match.1).self"), "\(file.path):\(number): the table lacks \(match.1)")
+                }
+                if !file.path.contains("Team/"), !file.path.hasSuffix("ScheduleTable.swift") {
+                    #expect(!text.contains("target.gpu"), "\(file.path):\(number) asks for a GPU: give the GPU a schedule of its own")
+                }
+            }
+        }
+        print("schedules: \(schedules) in \(files.count) files")
+        #expect(schedules > 15)
+    }
+
     @Test func thePipelineReadsInOneSitting() throws {
         let lines = try Checkout.text("Sources/KilnCompiler/Pipeline.swift").split(separator: "\n", omittingEmptySubsequences: false).count
         print("Pipeline.swift: \(lines) lines")
