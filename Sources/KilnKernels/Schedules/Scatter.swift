@@ -59,9 +59,11 @@ extension GroupLowering {
                 }
             }
         }
-        // A line of memory at the least: every unit goes through all indices.
-        let columns = width * 4
-        let isCut = lanesAxis.map { (axes[$0].size.constant ?? 0) >= columns * 2 } ?? false
+        // Every unit goes through all indices, and a vector is the least that it can have of each update: wide ones, where they are enough.
+        var columns = width * 4
+        let length = lanesAxis.flatMap { axes[$0].size.constant } ?? 0
+        while columns > width, length / columns * (outer.reduce(1) { $0 * axes[$1].size }.constant ?? WorkDivision.fairUnits) < WorkDivision.fairUnits { columns /= 2 }
+        let isCut = length >= columns * 2
         let blocks = isCut ? axes[lanesAxis!].size.dividedUp(by: .constant(columns)) : 1
         func loops(_ rest: ArraySlice<Int>, _ block: Dim) throws {
             if let axis = rest.first {

@@ -45,6 +45,8 @@ enum Parallelism {
         let work = phase.work.constant ?? 0
         if phase.units == 0 { return "there is nothing to do" }
         if work < wanted * leastWork { return "\(work) scalar operations are not worth more" }
+        let all = kernel.phases.reduce(0) { $0 + ($1.work.constant ?? 0) }
+        if work * 20 <= all { return "\(work * 100 / max(all, 1)) % of the kernel's work, which gets no faster by more" }
         let units = phase.units.constant ?? 1
         if work / max(units, 1) <= 2 * leastWork { return "\(work / max(units, 1)) scalar operations in each are not worth more" }
         return nil
