@@ -25,7 +25,7 @@ import Testing
             cases.append(Case(op, sample(dtype, [[257, 513]], ["axis": .int(1), "reverse": .bool(false), "exclusive": .bool(false)])))
         }
         // Scans cut into parts, in both directions, and scatters whose updates have owners; some go nowhere.
-        for (number, (shape, axis)) in [([1 << 16 | 5], 0), ([3, 20_011], 1), ([40_009, 3], 0), ([9001, 70], 0), ([2, 8200, 5], 1)].enumerated() {
+        for (number, (shape, axis)) in [([1 << 16 | 5], 0), ([3, 20_011], 1), ([20_009, 3], 0), ([1001, 70], 0), ([2, 8200, 5], 1)].enumerated() {
             for (name, isReverse) in [("scan_sum", number % 2 == 1), ("scan_max", number % 2 == 0)] {
                 guard let op = Catalogue.op(named: name) else { continue }
                 cases.append(Case(op, sample(dtype, [shape], ["axis": .int(axis), "reverse": .bool(isReverse), "exclusive": .bool(number > 1)])))
@@ -41,7 +41,7 @@ import Testing
             }
         }
         if let op = Catalogue.op(named: "contract") {
-            for (m, k, n) in [(129, 257, 65), (3, 4099, 17), (20, 9000, 40), (257, 33, 130), (1, 513, 513)] {
+            for (m, k, n) in [(129, 257, 65), (3, 4099, 17), (20, 2100, 20), (257, 33, 130), (1, 513, 513)] {
                 cases.append(Case(op, sample(dtype, [[m, k], [k, n]], ["left_batch": .ints([]), "right_batch": .ints([]), "left_reduce": .ints([1]),
                                                                       "right_reduce": .ints([0])])))
             }

@@ -53,6 +53,8 @@ extension GroupLowering {
 
     /// Rows up to which columns that lie along the summed axes are read as they lie, in dot products, and not turned for a register tile.
     private static let mostDotRows = 16
+    /// Products from which on a dot product is worth adding up its lanes.
+    private static let leastDotDepth = 128
     /// Panels of rows up to which packed columns are read too seldom to pay for their packing.
     private static let mostUnpackedPanels = 2
 
@@ -61,8 +63,8 @@ extension GroupLowering {
 
     /// Whether the product is a few rows' dot products with columns that lie along the summed axis.
     func isRowOfDots(_ plan: ContractionPlan) throws -> Bool {
-        guard let rows = plan.rowCount.constant, rows <= Self.mostDotRows, plan.k.count == 1, let columns = plan.columnCount.constant,
-            columns >= plan.tileColumns, (plan.depth.constant ?? 64) >= 64, hasOpenColumns(plan) else { return false }
+        guard let rows = plan.rowCount.constant, rows <= Self.mostDotRows, plan.k.count == 1, plan.columnCount.constant != nil,
+            (plan.depth.constant ?? Self.leastDotDepth) >= Self.leastDotDepth, hasOpenColumns(plan) else { return false }
         return try columnAddress(plan)?.coefficient(ofIndex: plan.k[0]) == 1
     }
 
