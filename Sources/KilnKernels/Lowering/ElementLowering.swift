@@ -46,6 +46,10 @@ final class ElementLowering {
     var observer: ((Dim) -> Void)?
     /// The width of the lanes being written, where conditions that begin and end with whole vectors are to be the same for all lanes.
     var laneWidth = 0
+    /// How many elements are being computed, each for the one before.
+    private var depth = 0
+    /// Elements that may be computed inside one another. Those further down are computed first.
+    private static let greatestDepth = 32
     /// Asked for the element of a load before it is written; a schedule may have it at hand.
     var loadHook: ((PlannedLoad) -> ValueNumber?)?
 
@@ -100,14 +104,39 @@ final class ElementLowering {
 
     /// The element of a value at the given indices, computed only where the conditions hold.
     func element(_ value: ValueID, _ indices: [Dim], where conditions: [IndexCondition] = []) throws -> ValueNumber {
+        if let number = try atHand(value, indices, conditions) { return number }
+        if depth == Self.greatestDepth { try computeOperands(of: value, indices, conditions) }
+        depth += 1
+        defer { depth -= 1 }
+        let number = try compute(value, indices, conditions)
+        writer.remember(KernelWriter.ElementKey(value: value, indices: indices, conditions: conditions), number)
+        return number
+    }
+
+    /// The element where nothing is to be computed for it.
+    private func atHand(_ value: ValueID, _ indices: [Dim], _ conditions: [IndexCondition]) throws -> ValueNumber? {
         if let number = current[value] { return number }
         if let load = currentLoads[value] { return load() }
         if let (place, position) = kept[value] { return writer.load(place.memory, physical(position), place.dtype) }
-        let key = KernelWriter.ElementKey(value: value, indices: indices, conditions: conditions)
-        if let number = writer.element(key) { return number }
-        let number = try compute(value, indices, conditions)
-        writer.remember(key, number)
-        return number
+        return writer.element(KernelWriter.ElementKey(value: value, indices: indices, conditions: conditions))
+    }
+
+    /// Computes what a value is made of by elementwise ops, however long their chain is, on a stack of this function's own.
+    private func computeOperands(of value: ValueID, _ indices: [Dim], _ conditions: [IndexCondition]) throws {
+        var stack: [(value: ValueID, isReady: Bool)] = [(value, false)]
+        var waiting: Set<ValueID> = []
+        depth = 0
+        defer { depth = Self.greatestDepth }
+        while let (next, isReady) = stack.popLast() {
+            if isReady {
+                if next != value { _ = try element(next, indices, where: conditions) }
+                continue
+            }
+            guard waiting.insert(next).inserted, places[next] == nil, current[next] == nil, currentLoads[next] == nil, kept[next] == nil,
+                let position = table.definitions[next], case .elementwise = table.forms[position] else { continue }
+            stack.append((next, true))
+            for operand in graph.operations[position].operands.reversed() { stack.append((operand, false)) }
+        }
     }
 
     func load(_ place: Place, _ indices: [Dim], where conditions: [IndexCondition] = [], fill: Scalar = 0) -> ValueNumber {
