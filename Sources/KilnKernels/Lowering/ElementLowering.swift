@@ -121,21 +121,33 @@ final class ElementLowering {
         return writer.element(KernelWriter.ElementKey(value: value, indices: indices, conditions: conditions))
     }
 
-    /// Computes what a value is made of by elementwise ops, however long their chain is, on a stack of this function's own.
+    /// Computes what a value is made of by elementwise ops and views, however long their chain is, on a stack of this function's own.
     private func computeOperands(of value: ValueID, _ indices: [Dim], _ conditions: [IndexCondition]) throws {
-        var stack: [(value: ValueID, isReady: Bool)] = [(value, false)]
-        var waiting: Set<ValueID> = []
+        typealias Key = KernelWriter.ElementKey
+        let first = Key(value: value, indices: indices, conditions: conditions)
+        var stack: [(key: Key, isReady: Bool)] = [(first, false)]
+        var met: Set<Key> = []
         depth = 0
         defer { depth = Self.greatestDepth }
-        while let (next, isReady) = stack.popLast() {
+        while let (key, isReady) = stack.popLast() {
             if isReady {
-                if next != value { _ = try element(next, indices, where: conditions) }
+                if key != first { _ = try element(key.value, key.indices, where: key.conditions) }
                 continue
             }
-            guard waiting.insert(next).inserted, places[next] == nil, current[next] == nil, currentLoads[next] == nil, kept[next] == nil,
-                let position = table.definitions[next], case .elementwise = table.forms[position] else { continue }
-            stack.append((next, true))
-            for operand in graph.operations[position].operands.reversed() { stack.append((operand, false)) }
+            guard met.insert(key).inserted, places[key.value] == nil, current[key.value] == nil, currentLoads[key.value] == nil, kept[key.value] == nil,
+                writer.element(key) == nil, let position = table.definitions[key.value] else { continue }
+            let operands = graph.operations[position].operands
+            var needed: [Key] = []
+            switch table.forms[position] {
+            case .elementwise: needed = operands.map { Key(value: $0, indices: key.indices, conditions: key.conditions) }
+            case .view(let map):
+                needed = parts(of: map, operands, key.indices, key.conditions).map {
+                    Key(value: $0.operand, indices: $0.source, conditions: key.conditions + $0.needed)
+                }
+            default: continue
+            }
+            stack.append((key, true))
+            for operand in needed.reversed() { stack.append((operand, false)) }
         }
     }
 
@@ -180,8 +192,18 @@ final class ElementLowering {
         return numbers[expression.result]
     }
 
-    private func view(_ map: IndexMap, _ operands: [ValueID], _ dtype: DType, _ indices: [Dim], _ outer: [IndexCondition]) throws -> ValueNumber {
-        var result: ValueNumber?
+    /// A piece of a view whose conditions may hold.
+    private struct Part {
+        var operand: ValueID
+        var source: [Dim]
+        /// The conditions that are not decided, and those of them that are not known to hold where the view is read.
+        var conditions: [IndexCondition]
+        var needed: [IndexCondition]
+    }
+
+    /// The pieces of a view that may give an element, the last first.
+    private func parts(of map: IndexMap, _ operands: [ValueID], _ indices: [Dim], _ outer: [IndexCondition]) -> [Part] {
+        var parts: [Part] = []
         for piece in map.pieces.reversed() {
             var conditions: [IndexCondition] = []
             var isNever = false
@@ -193,20 +215,26 @@ final class ElementLowering {
                 }
             }
             if isNever { continue }
-            let source = piece.indices.map { $0.substituting(indices: indices, ranges: ranges) }
-            let operand = operands[piece.operand]
-            if conditions.isEmpty {
-                result = try element(operand, source, where: outer)
+            parts.append(Part(operand: operands[piece.operand], source: piece.indices.map { $0.substituting(indices: indices, ranges: ranges) },
+                              conditions: conditions, needed: conditions.filter { !outer.contains($0) }))
+        }
+        return parts
+    }
+
+    private func view(_ map: IndexMap, _ operands: [ValueID], _ dtype: DType, _ indices: [Dim], _ outer: [IndexCondition]) throws -> ValueNumber {
+        var result: ValueNumber?
+        for part in parts(of: map, operands, indices, outer) {
+            if part.conditions.isEmpty {
+                result = try element(part.operand, part.source, where: outer)
                 continue
             }
-            let needed = conditions.filter { !outer.contains($0) }
-            if result == nil, let place = places[operand], current[operand] == nil {
-                result = load(place, source, where: outer + needed, fill: map.fill)
+            if result == nil, let place = places[part.operand], current[part.operand] == nil {
+                result = load(place, part.source, where: outer + part.needed, fill: map.fill)
                 continue
             }
-            let inner = try element(operand, source, where: outer + needed)
+            let inner = try element(part.operand, part.source, where: outer + part.needed)
             let otherwise = result ?? writer.constant(map.fill, dtype)
-            let holds = writer.define(.holds(physical(conditions)), .bool)
+            let holds = writer.define(.holds(physical(part.conditions)), .bool)
             result = writer.apply(.select, holds, inner, otherwise)
         }
         return result ?? writer.constant(map.fill, dtype)
