@@ -87,13 +87,14 @@ extension Program {
     /// The texts of all checks, without repetitions, in order.
     var messages: [String] {
         var found: [String] = []
+        var known: Set<String> = []
         func visit(_ steps: [Step]) {
             for step in steps {
                 switch step {
-                case .check(_, let message): if !found.contains(message) { found.append(message) }
+                case .check(_, let message): if known.insert(message).inserted { found.append(message) }
                 case .branch(_, let then, let otherwise): visit(then + otherwise)
                 case .loop(let test, _, let body): visit(test + body)
-                case .launch, .copy, .measure: break
+                case .launch, .copy, .exchange, .measure: break
                 }
             }
         }

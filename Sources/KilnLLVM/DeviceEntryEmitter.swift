@@ -13,11 +13,13 @@ private enum DeviceCallField: Int, CaseIterable {
 struct DeviceEntryEmitter: StepEmitter {
     let module: Module
     let program: Program
-    let messages: [String]
+    let messages: [String: Int]
     let function: LLVMValueRef
     let emitter: FunctionEmitter
     private let fields: [LLVMValueRef]
-    private let bases: [LLVMValueRef]
+    let addresses: BufferAddresses
+    /// By kernel, the number of its first phase among all.
+    private let firstPhases: [Int]
     private let entryBuilder: LLVMBuilderRef
     /// Memory for what functions of the call are given: parameters, maps, a launch, and what is read.
     private let (parameters, maps, launchRecord, answer): (LLVMValueRef, LLVMValueRef, LLVMValueRef, LLVMValueRef)
@@ -32,7 +34,7 @@ struct DeviceEntryEmitter: StepEmitter {
 
     private init(_ module: Module, _ program: Program, _ messages: [String], _ function: LLVMValueRef, _ entryBuilder: LLVMBuilderRef,
                  _ block: LLVMBasicBlockRef) throws {
-        (self.module, self.program, self.messages, self.function, self.entryBuilder) = (module, program, messages, function, entryBuilder)
+        (self.module, self.program, self.messages, self.function, self.entryBuilder) = (module, program, Self.numbers(of: messages), function, entryBuilder)
         func read(_ base: LLVMValueRef, _ slot: Int, _ type: LLVMTypeRef) -> LLVMValueRef {
             var indices: [LLVMValueRef?] = [module.int64(slot)]
             return LLVMBuildLoad2(entryBuilder, type, LLVMBuildGEP2(entryBuilder, module.i64, base, &indices, 1, ""), "")!
@@ -41,7 +43,7 @@ struct DeviceEntryEmitter: StepEmitter {
         let symbols = program.symbols.indices.map { read(fields[DeviceCallField.symbols.rawValue], $0, module.i64) }
         let emitter = Self.sizes(module, program, function, entryBuilder, block, symbols)
         var constants = 0
-        bases = try program.buffers.map { buffer in
+        let bases: [LLVMValueRef] = try program.buffers.map { buffer in
             switch buffer.storage {
             case .input(let i): return read(fields[DeviceCallField.inputs.rawValue], i, module.pointer)
             case .output(let i): return read(fields[DeviceCallField.outputs.rawValue], i, module.pointer)
@@ -52,6 +54,12 @@ struct DeviceEntryEmitter: StepEmitter {
             }
         }
         (self.fields, self.emitter) = (fields, emitter)
+        addresses = BufferAddresses(module, program, first: bases) { emitter.stackMemory(module.i64, count: 1, alignment: 8) }
+        var phaseCount = 0
+        firstPhases = program.kernels.map { kernel in
+            defer { phaseCount += kernel.phases.count }
+            return phaseCount
+        }
         let phases = program.kernels.flatMap(\.phases)
         let words = phases.map { KernelParameters($0, in: program).count }.max() ?? 0
         parameters = emitter.stackMemory(module.i64, count: words, alignment: 8)
@@ -61,11 +69,6 @@ struct DeviceEntryEmitter: StepEmitter {
     }
 
     private func field(_ field: DeviceCallField) -> LLVMValueRef { fields[field.rawValue] }
-
-    private func base(_ buffer: Int) throws -> LLVMValueRef {
-        guard bases.indices.contains(buffer) else { throw InternalError("llvm", "buffer \(buffer) does not exist") }
-        return bases[buffer]
-    }
 
     /// Calls a function of the call with the device and so on; anything but 0 ends the call.
     private func perform(_ function: DeviceCallField, _ arguments: [LLVMValueRef]) {
@@ -97,7 +100,6 @@ struct DeviceEntryEmitter: StepEmitter {
     }
 
     func launch(_ kernel: Int) throws {
-        let first = program.kernels[..<kernel].reduce(0) { $0 + $1.phases.count }
         for (number, phase) in program.kernels[kernel].phases.enumerated() {
             let units = try emitter.scalar(phase.units)
             let (start, after) = (block("launch"), block("launched"))
@@ -105,7 +107,7 @@ struct DeviceEntryEmitter: StepEmitter {
             module.position(at: start)
             try fillParameters(KernelParameters(phase, in: program))
             for (position, map) in phase.maps.enumerated() { try fill(map, position * Self.mapSlots * 8) }
-            for (slot, value) in [module.int64(first + number), units, parameters, maps].enumerated() { write(launchRecord, slot * 8, value) }
+            for (slot, value) in [module.int64(firstPhases[kernel] + number), units, parameters, maps].enumerated() { write(launchRecord, slot * 8, value) }
             perform(.launch, [launchRecord])
             module.jump(after)
             module.position(at: after)

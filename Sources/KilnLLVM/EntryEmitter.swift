@@ -14,8 +14,7 @@ struct EntryEmitter: StepEmitter {
     let module: Module
     let program: Program
     let target: Target
-    /// The texts of checks, without repetitions.
-    let messages: [String]
+    let messages: [String: Int]
     let function: LLVMValueRef
     private let tasks: SharedTasks
     /// What a task is given; filled anew before each.
@@ -23,7 +22,7 @@ struct EntryEmitter: StepEmitter {
     /// The symbols' values, for all tasks.
     private let values: LLVMValueRef
     private let fields: [LLVMValueRef]
-    private let bases: [LLVMValueRef]
+    let addresses: BufferAddresses
     let emitter: FunctionEmitter
     /// Whether the memory of all inputs and outputs is aligned for vectors; nil where no task asks.
     private let isAligned: LLVMValueRef?
@@ -37,7 +36,7 @@ struct EntryEmitter: StepEmitter {
 
     private init(_ module: Module, _ program: Program, _ target: Target, _ build: Build, _ tasks: SharedTasks, _ function: LLVMValueRef,
                  _ entryBuilder: LLVMBuilderRef, _ block: LLVMBasicBlockRef) throws {
-        (self.module, self.program, self.target, self.messages, self.function) = (module, program, target, build.messages, function)
+        (self.module, self.program, self.target, self.messages, self.function) = (module, program, target, Self.numbers(of: build.messages), function)
         self.tasks = tasks
         func words(_ count: Int, _ name: String) -> LLVMValueRef {
             let memory = LLVMBuildAlloca(entryBuilder, LLVMArrayType2(module.i64, UInt64(count)), name)!
@@ -59,7 +58,7 @@ struct EntryEmitter: StepEmitter {
         let emitter = Self.sizes(module, program, function, entryBuilder, block, symbols)
         self.emitter = emitter
         let arena = fields[CallField.arena.rawValue]
-        bases = try program.buffers.enumerated().map { number, buffer in
+        let bases: [LLVMValueRef] = try program.buffers.enumerated().map { number, buffer in
             switch buffer.storage {
             case .input(let i): read(fields[CallField.inputs.rawValue], i, module.pointer)
             case .output(let i): read(fields[CallField.outputs.rawValue], i, module.pointer)
@@ -71,6 +70,7 @@ struct EntryEmitter: StepEmitter {
                 } else { LLVMConstNull(module.pointer) }
             }
         }
+        addresses = BufferAddresses(module, program, first: bases) { words(1, "address") }
         let streams = program.kernels.contains { $0.phases.contains { $0.streams(in: program) } }
         isAligned = streams ? Self.alignment(module, program, bases) : nil
         try fillFrame(symbols)
@@ -98,11 +98,6 @@ struct EntryEmitter: StepEmitter {
     }
 
     // MARK: Steps
-
-    private func base(_ buffer: Int) throws -> LLVMValueRef {
-        guard bases.indices.contains(buffer) else { throw InternalError("llvm", "buffer \(buffer) does not exist") }
-        return bases[buffer]
-    }
 
     func truth(_ buffer: Int) throws -> LLVMValueRef {
         module.compare(LLVMIntNE, module.load(module.i8, try base(buffer), alignment: 1), LLVMConstNull(module.i8))

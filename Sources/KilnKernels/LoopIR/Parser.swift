@@ -19,7 +19,7 @@ extension Program {
 ///       input 0 @x: type   output 0 @y: type   arena @t: type at offset   constant @c: type = literal
 ///       packed @p: type = @c from offset outer [size, stride, …] across [size, stride, …] by tile depth [size, stride, …]
 ///       kernel @k at "file":12 { parallel d0 < units work operations team d1 of 128 resident 1 { statement … } … }
-///       run { launch @k   copy @x to @y   measure symbol from @c limit bound   check condition else "message"   if @c { … } else { … }   test { … } while @c { … } }
+///       run { launch @k   copy @x to @y   exchange @s and @t   measure symbol from @c limit bound   check condition else "message"   if @c { … } else { … }   test { … } while @c { … } }
 ///     }
 struct ProgramParser {
     var text: TextParser
@@ -190,6 +190,11 @@ struct ProgramParser {
             try text.expect("to")
             return .copy(from: source, to: try buffer())
         }
+        if try text.take("exchange") {
+            let one = try buffer()
+            try text.expect("and")
+            return .exchange(one, try buffer())
+        }
         if try text.take("measure") {
             let symbol = try text.name("a symbol")
             try text.expect("from")
@@ -214,6 +219,6 @@ struct ProgramParser {
             let condition = try buffer()
             return .loop(test: test, condition: condition, body: try steps(depth: depth + 1))
         }
-        throw text.expected("a step: `launch`, `copy`, `measure`, `check`, `if` or `test`")
+        throw text.expected("a step: `launch`, `copy`, `exchange`, `measure`, `check`, `if` or `test`")
     }
 }

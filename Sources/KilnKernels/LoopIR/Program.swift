@@ -76,6 +76,8 @@ public indirect enum Step: Hashable, Sendable {
     case launch(Int)
     /// Fills a buffer from another, of which that many bytes are copied.
     case copy(from: Int, to: Int)
+    /// Exchanges the memories of two buffers of the arena, of as many bytes: from here on each is where the other was.
+    case exchange(Int, Int)
     /// Reads a measured symbol's value, an i64, from a buffer: from here on, and as far as this list of steps reaches, it is known.
     /// It is at least 0, and at most the limit, whatever the buffer says.
     case measure(symbol: String, from: Int, limit: Dim)

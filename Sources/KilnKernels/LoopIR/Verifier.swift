@@ -49,7 +49,7 @@ extension Program {
         for step in steps {
             if let problem = problem(of: step) { throw InternalError(pass, "program `\(name)`, steps: \(problem)") }
             switch step {
-            case .launch, .copy, .measure, .check: continue
+            case .launch, .copy, .exchange, .measure, .check: continue
             case .branch(_, let then, let otherwise):
                 try verify(then, pass)
                 try verify(otherwise, pass)
@@ -66,6 +66,13 @@ extension Program {
         case .copy(let source, let target):
             guard buffers.indices.contains(source), buffers.indices.contains(target) else { return "there is no buffer \(source) or \(target) to copy" }
             return buffers[target].isWritable ? nil : "`\(buffers[target].name)` is copied to, but can't be written"
+        case .exchange(let one, let other):
+            guard buffers.indices.contains(one), buffers.indices.contains(other) else { return "there is no buffer \(one) or \(other) to exchange" }
+            guard case .arena = buffers[one].storage, case .arena = buffers[other].storage, one != other,
+                buffers[one].type.byteCount == buffers[other].type.byteCount else {
+                return "`\(buffers[one].name)` and `\(buffers[other].name)` are not two buffers of the arena and of one size"
+            }
+            return nil
         case .check(let condition, _): return condition.expression.sizeProblem(Set(allSymbols)).map { "a check \($0)" }
         case .measure(let symbol, let source, let limit):
             guard measured.contains(where: { $0.name == symbol }) else { return "`\(symbol)` is not a symbol that is measured" }

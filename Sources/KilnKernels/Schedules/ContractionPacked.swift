@@ -22,13 +22,13 @@ extension GroupLowering {
             plan.fetchesRows = true
             return try columnsPacked(plan, rows, range)
         }
-        let packedRows = temporary("rows", plan.accumulator, [rowsOuter * plan.rowPanels * rowPanel])
-        try phase(units: rowsOuter * plan.rowPanels, work: rowsOuter * plan.rowPanels * rowPanel * 4) { unit in
+        let content = panelContent(plan, plan.rows, plan.rowsOperand, outer: plan.rowsOuter, across: plan.m, tile: plan.tileRows)
+        let rows = try packed("rows", plan, content, panels: rowsOuter * plan.rowPanels, panelSize: rowPanel) { unit, memory in
             let place = unflatten(unit, [rowsOuter, plan.rowPanels])
             setVariables(plan.rowsOuter, packVariables, flat: place[0], plan)
-            try packRows(plan, panel: place[1], range: range, to: packedRows.memory, base: writer.bind(unit * rowPanel))
+            try packRows(plan, panel: place[1], range: range, to: memory, base: writer.bind(unit * rowPanel))
         }
-        try columnsPacked(plan, packedRows.memory, range)
+        try columnsPacked(plan, rows, range)
     }
 
     private func columnsPacked(_ plan: ContractionPlan, _ rows: Memory, _ range: DepthRange) throws {
@@ -81,13 +81,13 @@ extension GroupLowering {
         if let columns = constantColumns(plan) { return columns }
         let outer = plan.size(plan.columnsOuter)
         let panel = plan.depth * .constant(plan.tileColumns)
-        let packed = temporary("columns", plan.accumulator, [outer * plan.columnPanels * panel]).memory
-        try phase(units: outer * plan.columnPanels, work: outer * plan.columnPanels * panel * 4) { unit in
+        let content = plan.columnsPlace == nil
+            ? panelContent(plan, plan.columns, plan.columnsOperand, outer: plan.columnsOuter, across: plan.n, tile: plan.tileColumns) : nil
+        return try packed("columns", plan, content, panels: outer * plan.columnPanels, panelSize: panel) { unit, memory in
             let place = unflatten(unit, [outer, plan.columnPanels])
             setVariables(plan.columnsOuter, packVariables, flat: place[0], plan)
-            try packColumns(plan, first: place[1], count: 1, range: range, to: packed, base: writer.bind(unit * panel))
+            try packColumns(plan, first: place[1], count: 1, range: range, to: memory, base: writer.bind(unit * panel))
         }
-        return packed
     }
 
     /// A grid of blocks of tiles, over packed rows and columns.
