@@ -63,7 +63,7 @@ let example = """
           launch @k
         } while @more {
           launch @k
-          exchange @t and @u
+          exchange @t with @u
         }
       }
     }

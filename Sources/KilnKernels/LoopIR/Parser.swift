@@ -19,7 +19,7 @@ extension Program {
 ///       input 0 @x: type   output 0 @y: type   arena @t: type at offset   constant @c: type = literal
 ///       packed @p: type = @c from offset outer [size, stride, …] across [size, stride, …] by tile depth [size, stride, …]
 ///       kernel @k at "file":12 { parallel d0 < units work operations team d1 of 128 resident 1 { statement … } … }
-///       run { launch @k   copy @x to @y   exchange @s and @t   measure symbol from @c limit bound   check condition else "message"   if @c { … } else { … }   test { … } while @c { … } }
+///       run { launch @k   copy @x to @y   exchange @s with @t   measure symbol from @c limit bound   check condition else "message"   if @c { … } else { … }   test { … } while @c { … } }
 ///     }
 struct ProgramParser {
     var text: TextParser
@@ -192,7 +192,7 @@ struct ProgramParser {
         }
         if try text.take("exchange") {
             let one = try buffer()
-            try text.expect("and")
+            try text.expect("with")
             return .exchange(one, try buffer())
         }
         if try text.take("measure") {

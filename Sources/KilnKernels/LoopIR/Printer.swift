@@ -77,7 +77,7 @@ package struct ProgramPrinter {
             switch step {
             case .launch(let number): line(indent, "launch \(kernel(number))")
             case .copy(let source, let target): line(indent, "copy \(buffer(source)) to \(buffer(target))")
-            case .exchange(let one, let other): line(indent, "exchange \(buffer(one)) and \(buffer(other))")
+            case .exchange(let one, let other): line(indent, "exchange \(buffer(one)) with \(buffer(other))")
             case .measure(let symbol, let source, let limit): line(indent, "measure \(symbol.asName) from \(buffer(source)) limit \(limit)")
             case .check(let condition, let message): line(indent, "check \(text(condition)) else \(message.quoted)")
             case .branch(let condition, let then, let otherwise):
