@@ -48,7 +48,7 @@ let package = Package(
         .testTarget(name: "KilnKernelsTests", dependencies: ["KilnIR", "KilnOps", "KilnKernels"], path: "Tests/KilnKernelsTests"),
         .executableTarget(name: "KilnUlp", dependencies: ["KilnIR", "KilnOps", "KilnKernels", "KilnLLVM", "KilnCompiler", "KilnExecution"], path: "Tests/Benchmarks/KilnUlp"),
         .executableTarget(name: "KilnGPUKit", dependencies: ["Kiln", "KilnIR", "KilnOps", "KilnPasses", "KilnKernels", "KilnLLVM", "KilnCompiler"], path: "Tests/gpu/KilnGPUKit"),
-        .executableTarget(name: "KilnConformance", dependencies: ["Kiln", "KilnIR", "KilnONNX"], path: "Tests/Conformance/KilnConformance"),
+        .executableTarget(name: "KilnConformance", dependencies: ["Kiln", "KilnIR", "KilnOps", "KilnONNX"], path: "Tests/Conformance/KilnConformance"),
         .testTarget(name: "KilnOpsTests", dependencies: ["KilnIR", "KilnOps", "KilnPasses"], path: "Tests/KilnOpsTests"),
         .testTarget(name: "KilnPassesTests", dependencies: ["KilnIR", "KilnOps", "KilnPasses"], path: "Tests/KilnPassesTests"),
         .testTarget(name: "KilnLLVMTests", dependencies: ["KilnIR", "KilnKernels", "KilnLLVM", "KilnRuntime", "KilnEmulator"], path: "Tests/KilnLLVMTests"),

@@ -143,6 +143,10 @@ typedef struct finding {
 
 struct kiln_emulator {
   uint64_t random;
+  /// What the order of threads has to know of what is in flight, which itself waits and wakes: lands a tile, if there is one; and lands
+  /// all copies of a thread that is at its end.
+  bool (*land_tile)(struct kiln_emulator *grid);
+  void (*end_copies)(thread *thread);
   bool is_ordered; ///< seed 0: the order of numbers
 
   // The launch

@@ -11,6 +11,8 @@ kiln_emulator *kiln_emulator_create(uint64_t seed) {
   grid->random = seed * 0x9e3779b97f4a7c15 + 0x1d872b41;
   if (grid->random == 0) grid->random = 1;
   grid->unit = -1;
+  grid->land_tile = kiln_grid_land_tile;
+  grid->end_copies = kiln_grid_copies_end;
   for (int32_t index = 0; index < MAX_THREADS; index++) {
     thread *thread = &grid->all[index];
     thread->grid = grid;
@@ -109,5 +111,7 @@ int32_t kiln_emulator_launch(kiln_emulator *grid, const kiln_kernel_info *kernel
   grid->kernel = NULL;
   grid->launch = NULL;
   grid->unit = -1;
+  grid->land_tile = kiln_grid_land_tile;
+  grid->end_copies = kiln_grid_copies_end;
   return is_possible ? KILN_OK : KILN_OUT_OF_RANGE;
 }

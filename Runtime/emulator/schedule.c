@@ -47,8 +47,8 @@ static void make_ready(thread *thread) {
 
 static thread *next_ready(kiln_emulator *grid) {
   // Tiles land now and then; as late as can be is when nobody else can go on.
-  if (grid->tile_count > 0 && grid->copies_land == 2 && kiln_grid_random(grid) % 8 == 0) kiln_grid_land_tile(grid);
-  while (grid->ready_count == 0 && !grid->is_abandoned && kiln_grid_land_tile(grid)) {}
+  if (grid->tile_count > 0 && grid->copies_land == 2 && kiln_grid_random(grid) % 8 == 0) grid->land_tile(grid);
+  while (grid->ready_count == 0 && !grid->is_abandoned && grid->land_tile(grid)) {}
   if (grid->ready_count == 0 || grid->is_abandoned) return NULL;
   thread *next = grid->ready[grid->ready_first];
   grid->ready_first = (grid->ready_first + 1) % MAX_THREADS;
@@ -108,7 +108,7 @@ static void run_stack(kiln_fiber *fiber) {
     thread *self = grid->current;
     self->fiber = fiber;
     grid->run(self, grid->launch->parameters);
-    kiln_grid_copies_end(self);
+    grid->end_copies(self);
     self->fiber = NULL;
     self->waits = HAS_ENDED;
     grid->ended++;
@@ -181,7 +181,7 @@ static void drop_threads(kiln_emulator *grid) {
     fiber->next = grid->free_fibers;
     grid->free_fibers = fiber;
   }
-  for (int32_t index = 0; index < grid->threads; index++) kiln_grid_copies_end(&grid->all[index]);
+  for (int32_t index = 0; index < grid->threads; index++) grid->end_copies(&grid->all[index]);
 }
 
 void kiln_grid_run_unit(kiln_emulator *grid) {

@@ -7,8 +7,8 @@
 //       report(kiln_last_error());
 //
 // Every function may be called from any thread, at the same time as any other; the exceptions say so. After fork(), the child
-// may use everything: it starts threads of its own. A shared object that contains the runtime must either never be unloaded
-// (link with -z nodelete) or be unloaded only after kiln_shutdown().
+// may use everything: it starts threads of its own. Shared objects that contain the runtime share the threads and the scratch memory
+// of the first that was loaded; they may be unloaded in any order, while no call of their own is running.
 #ifndef KILN_H
 #define KILN_H
 
@@ -20,37 +20,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/// How a call ended. Codes are frozen; new ones are added at the end.
-typedef enum kiln_status {
-  KILN_OK = 0,
-  KILN_NULL_ARGUMENT = 1,     ///< a pointer that is needed is null
-  KILN_INCOMPATIBLE_ABI = 2,  ///< the program was compiled for another runtime
-  KILN_WRONG_COUNT = 3,       ///< the number of inputs or outputs
-  KILN_WRONG_DTYPE = 4,       ///< a tensor's element type
-  KILN_WRONG_RANK = 5,        ///< a tensor's number of dimensions
-  KILN_WRONG_SHAPE = 6,       ///< the size of a dimension: negative, not the one expected, or too large to address
-  KILN_UNBOUND_SYMBOL = 7,    ///< no input dimension gives a symbol's value
-  KILN_EVALUATION_FAILED = 8, ///< a dimension can't be computed: division by zero, overflow, a negative size
-  KILN_MISALIGNED = 9,        ///< data that is not aligned to its element size
-  KILN_OVERLAP = 10,          ///< an output's memory overlaps another tensor's
-  KILN_CHECK_FAILED = 11,     ///< a run-time check inside the program
-  KILN_OUT_OF_MEMORY = 12,
-  KILN_OUT_OF_RANGE = 13,     ///< an index or a count argument
-  KILN_BUSY = 14,             ///< not possible from inside a running kernel
-  KILN_MALFORMED_PROGRAM = 15, ///< the program's table contradicts itself
-  KILN_NO_DEVICE = 16,        ///< no GPU, no driver, one that is too old, or none that the program has code for
-  KILN_DEVICE_FAILED = 17     ///< a call of the GPU's driver failed; the last error has the driver's text
-} kiln_status;
-
-/// A caller's tensor: dense, row-major, aligned to its element size. `data` may be null where the tensor has no elements,
-/// `shape` where `rank` is 0.
-typedef struct kiln_tensor {
-  void *data;
-  int32_t dtype;
-  int32_t rank;
-  const int64_t *shape;
-} kiln_tensor;
 
 /// The status as a word, such as "wrong shape".
 const char *kiln_status_name(kiln_status status);
@@ -91,8 +60,18 @@ kiln_status kiln_invoke(const kiln_program_info *program, void *const *inputs, v
 // Describing -------------------------------------------------------------------------------------------------------------
 // A null or incompatible program, or an index out of range, gives null or -1.
 
-/// Whether this runtime can run the program.
+/// Whether this runtime, on this processor, can run the program: KILN_UNSUPPORTED_CPU, with a text that names what is missing, where the
+/// processor lacks instructions that the program uses.
 kiln_status kiln_check(const kiln_program_info *program);
+
+/// What the program was compiled for, such as "x86-64-v3"; null where that is not known.
+const char *kiln_processor(const kiln_program_info *program);
+
+/// Writes the extensions of the processor that the program uses, such as "avx2, fma", as snprintf would.
+int64_t kiln_cpu_features(const kiln_program_info *program, char *buffer, size_t capacity);
+
+/// The name of an extension by its code in kiln_abi.h, such as "avx2"; null for one that is not known.
+const char *kiln_cpu_feature_name(int64_t code);
 
 const char *kiln_program_name(const kiln_program_info *program);
 int64_t kiln_symbol_count(const kiln_program_info *program);
@@ -125,16 +104,13 @@ const char *kiln_dtype_name(int32_t dtype);
 
 // Threads ----------------------------------------------------------------------------------------------------------------
 
-/// How many threads a call may use, the caller's own included; 0 for the default: the environment's KILN_NUM_THREADS, or all
+/// How many threads a call may use, the caller's own included, beside what other calls need; 0 for the default: the environment's KILN_NUM_THREADS, or all
 /// that are allowed. Never more than the affinity mask and the cgroup's quota allow, whatever the request. Waits for a kernel
 /// that is running; holds for the calls that start afterwards. Results are the same for any number.
 kiln_status kiln_set_threads(int64_t count);
 
 /// How many threads a call would use now.
 int64_t kiln_threads(void);
-
-/// Runs a task over units, as `kiln_call.parallel` says.
-typedef void (*kiln_parallel)(void *pool, kiln_task task, void *frame, int64_t units, int64_t work);
 
 /// Makes calls that start afterwards run on the caller's threads: `parallel(pool, …)` must run the task over all of
 /// `0..<units`, in pieces, never two at once with the same worker index, which is in `0..<workers`, and return when all is
@@ -165,7 +141,7 @@ typedef struct kiln_device kiln_device;
 /// How many GPUs can be used; 0 without a driver (kiln_last_error says what is missing).
 int64_t kiln_gpu_count(void);
 
-/// The GPU with this number; the same handle each time.
+/// The GPU with this number; the same handle each time until kiln_shutdown, another one after it.
 kiln_status kiln_gpu_open(int64_t index, kiln_device **device_out);
 
 /// Such as "NVIDIA H200"; and the compute capability times ten, such as 90.
@@ -201,12 +177,6 @@ kiln_status kiln_device_invoke(kiln_device *device, const kiln_program_info *pro
 kiln_status kiln_device_time(kiln_device *device, const kiln_program_info *program, void *const *inputs, void *const *outputs,
                              int64_t *symbols, int64_t warmup, int64_t calls, double *milliseconds_out);
 
-/// Where kiln_run runs programs that have code for GPUs.
-typedef enum kiln_place {
-  KILN_PLACE_AUTOMATIC = 0, ///< the environment's KILN_DEVICE ("cpu" or "gpu"), or the first GPU where there is one that fits, else the CPU
-  KILN_PLACE_CPU = 1,
-  KILN_PLACE_GPU = 2 ///< fails without a GPU
-} kiln_place;
 kiln_status kiln_set_place(kiln_place place);
 
 /// What a device does, for those that stand for a GPU. All but `name` return a kiln_status, and set the last error with

@@ -1,38 +1,19 @@
 // What compiled code and the runtime agree on, word for word: the compiler emits constants of exactly these layouts, and the
-// runtime reads them. In: nothing but <stdint.h>. Out: the tables of a program and the record of a call.
+// runtime reads them. In: nothing. Out: the tables of a program and the record of a call.
 #ifndef KILN_ABI_H
 #define KILN_ABI_H
 
-#include <stdint.h>
+#include "kiln_types.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /// The version that a program's table carries. Any change of a layout or of a meaning below raises it.
-#define KILN_ABI_VERSION 3u
+#define KILN_ABI_VERSION 4u
 
 /// The deepest stack that a dimension's program may need.
 #define KILN_DIM_STACK 128
-
-/// Element types. Codes are part of the ABI: they never change, new ones are added at the end.
-enum {
-  KILN_BOOL = 0, ///< one byte, 0 or 1
-  KILN_I8 = 1,
-  KILN_I16 = 2,
-  KILN_I32 = 3,
-  KILN_I64 = 4,
-  KILN_U8 = 5,
-  KILN_U16 = 6,
-  KILN_U32 = 7,
-  KILN_U64 = 8,
-  KILN_F16 = 9,
-  KILN_BF16 = 10,
-  KILN_F32 = 11,
-  KILN_F64 = 12,
-  KILN_F8E4M3 = 13, ///< no infinity, up to 448
-  KILN_F8E5M2 = 14
-};
 
 /// The instructions of a dimension's program.
 enum {
@@ -65,10 +46,6 @@ typedef struct kiln_tensor_info {
   const kiln_dim *dims;
 } kiln_tensor_info;
 
-/// Work on units `begin..<end` of a kernel. The result must not depend on how units are grouped or who runs them; `worker`
-/// (in `0..<workers` of the call) only picks scratch memory that no other running task uses.
-typedef void (*kiln_task)(void *frame, int64_t begin, int64_t end, int64_t worker);
-
 /// What the entry of a program is given for one call.
 typedef struct kiln_call {
   void *const *inputs;    ///< data of each input
@@ -80,7 +57,18 @@ typedef struct kiln_call {
   /// is then visible to the caller. `work` estimates the scalar operations of all units together: little work stays inline.
   void (*parallel)(void *pool, kiln_task task, void *frame, int64_t units, int64_t work);
   int64_t workers; ///< a task's worker index is in `0..<workers`
+  uint64_t *status; ///< a word for each of the program's index checks, which the entry writes; may be null where there are none
 } kiln_call;
+
+/// What a program demands of indices. Its word is 0 where all were in range, and else the worst of them: twice the index, or for a
+/// negative one the same with all bits inverted.
+typedef struct kiln_index_check {
+  const char *operation; ///< what the user called, such as "embedding"
+  const char *location;  ///< the source line it comes from, or ""
+  int64_t axis;
+  int64_t counts_from_end; ///< 1 where -1 is the last position, else 0
+  kiln_dim size;           ///< how many positions the axis has
+} kiln_index_check;
 
 /// A compiled program: a constant in the artifact's read-only data.
 typedef struct kiln_program_info {
@@ -103,7 +91,53 @@ typedef struct kiln_program_info {
   const struct kiln_device_program *devices; ///< the same program for GPUs, the most demanding first; may be null
   int64_t measured_count; ///< how many of the last symbols are sizes that a call finds out from the inputs' elements
   const kiln_dim *bounds; ///< the most that each of these can be, over the symbols before them all; may be null where there are none
+  uint64_t cpu_features;  ///< bit KILN_CPU_… for each extension of the processor that the entry and arena_size may use
+  const char *processor;  ///< what these were compiled for, such as "x86-64-v3"; may be null
+  int64_t check_count;
+  const kiln_index_check *checks; ///< what the words of a call's status are about; may be null where there are none
 } kiln_program_info;
+
+/// Extensions of x86-64 beyond its first version. Codes are part of the ABI: they never change, new ones are added at the end. The names
+/// are LLVM's.
+enum {
+  KILN_CPU_SSE3 = 0,
+  KILN_CPU_SSSE3 = 1,
+  KILN_CPU_SSE4_1 = 2,
+  KILN_CPU_SSE4_2 = 3,
+  KILN_CPU_POPCNT = 4,
+  KILN_CPU_CX16 = 5,
+  KILN_CPU_MOVBE = 6,
+  KILN_CPU_LZCNT = 7,
+  KILN_CPU_BMI = 8,
+  KILN_CPU_BMI2 = 9,
+  KILN_CPU_AVX = 10,
+  KILN_CPU_F16C = 11,
+  KILN_CPU_FMA = 12,
+  KILN_CPU_AVX2 = 13,
+  KILN_CPU_GFNI = 14,
+  KILN_CPU_AVXVNNI = 15,
+  KILN_CPU_AVXIFMA = 16,
+  KILN_CPU_AVXNECONVERT = 17,
+  KILN_CPU_AVXVNNIINT8 = 18,
+  KILN_CPU_AVXVNNIINT16 = 19,
+  KILN_CPU_AVX512F = 20,
+  KILN_CPU_AVX512CD = 21,
+  KILN_CPU_AVX512DQ = 22,
+  KILN_CPU_AVX512BW = 23,
+  KILN_CPU_AVX512VL = 24,
+  KILN_CPU_AVX512IFMA = 25,
+  KILN_CPU_AVX512VBMI = 26,
+  KILN_CPU_AVX512VBMI2 = 27,
+  KILN_CPU_AVX512VNNI = 28,
+  KILN_CPU_AVX512BITALG = 29,
+  KILN_CPU_AVX512VPOPCNTDQ = 30,
+  KILN_CPU_AVX512BF16 = 31,
+  KILN_CPU_AVX512FP16 = 32,
+  KILN_CPU_SSE4A = 33,
+  KILN_CPU_XOP = 34,
+  KILN_CPU_FMA4 = 35,
+  KILN_CPU_TBM = 36
+};
 
 // GPUs -------------------------------------------------------------------------------------------------------------------
 
@@ -165,6 +199,7 @@ typedef struct kiln_device_call {
   int32_t (*launch)(void *device, const kiln_launch *launch);
   int32_t (*copy)(void *device, void *to, const void *from, int64_t bytes);
   int32_t (*read)(void *device, void *host, const void *from, int64_t bytes); ///< waits for all before it
+  uint64_t *status; ///< a word for each of the program's index checks, on the device
 } kiln_device_call;
 
 /// Memory that is filled once for all calls.

@@ -19,6 +19,9 @@ struct ModelArguments: ParsableArguments {
 
     func load() throws -> Graph { try load(inputs: [:]).graph }
 
+    /// The files that hold given values.
+    var valueFiles: [String] { value.map(\.text).filter { $0.hasSuffix(".npy") } }
+
     /// - Parameters:
     ///   - inputs: arrays by name that may be asked for their values.
     ///   - innerValues: values inside the model that are outputs too.
@@ -36,6 +39,9 @@ struct TargetArguments: ParsableArguments {
     @Flag(help: "Verify after every step.")
     var verify = false
 
+    @Flag(inversion: .prefixedNo, help: "Whether a call fails where an index is out of range.")
+    var indexChecks = true
+
     @Flag(help: "Make all code anew, and keep none; KILN_CACHE=off says the same.")
     var noCache = false
 
@@ -43,7 +49,7 @@ struct TargetArguments: ParsableArguments {
         guard let processor = HostTarget.named(target) else {
             throw CompileError("--target", "there is no target '\(target)'", fix: "choose from \(HostTarget.names.joined(separator: ", "))")
         }
-        var options = Options(target: processor, verifies: verify)
+        var options = Options(target: processor, verifies: verify, checksIndices: indexChecks)
         if noCache { options.cache = nil }
         return options
     }
@@ -56,6 +62,7 @@ struct TargetArguments: ParsableArguments {
         }
         var options = try device.options()
         options.verifies = verify
+        options.checksIndices = indexChecks
         if noCache { options.cache = nil }
         return options
     }
@@ -173,13 +180,18 @@ struct PassArguments: ParsableArguments {
 /// A symbol's value, written `batch=64`.
 struct SizeArgument: ExpressibleByArgument {
     let name: String
-    let size: Int
+    private let text: String
 
     init?(argument: String) {
-        let parts = argument.split(separator: "=", maxSplits: 1)
-        guard parts.count == 2, let size = Int(parts[1]), size >= 0 else { return nil }
-        name = String(parts[0])
-        self.size = size
+        let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        (name, text) = (parts[0], parts.count == 2 ? parts[1] : "")
+    }
+
+    func size() throws -> Int {
+        guard !name.isEmpty, let size = Int(text), size >= 0 else {
+            throw CompileError("--size \(name)", text.isEmpty ? "gives no size" : "'\(text)' is no size", fix: "write SYMBOL=NUMBER with a whole number of at least 0")
+        }
+        return size
     }
 }
 

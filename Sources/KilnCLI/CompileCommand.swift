@@ -16,8 +16,9 @@ struct CompileCommand: ParsableCommand {
     func run() throws {
         let options = try target.options()
         let chosen = try gpus.gpus()
-        var graph = try model.load()
+        let loaded = try model.load(inputs: [:])
+        var graph = loaded.graph
         if let name = library.name { graph.name = name }
-        try graph.writeLibrary(to: library.output, header: library.header, gpus: chosen, options: options)
+        try graph.writeLibrary(to: library.output, header: library.header, gpus: chosen, options: options, inputs: loaded.files + model.valueFiles)
     }
 }

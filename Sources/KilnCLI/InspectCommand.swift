@@ -19,17 +19,17 @@ struct InspectCommand: ParsableCommand {
         var options = try target.options()
         if let gpu = try stage.chosenGPU() { options.target = Target(gpu) }
         let graph = try model.load()
-        if stage.stage == .graph { return print(graph.description(literalsAtMost: stage.longest), terminator: "") }
+        if stage.stage == .graph { return try StandardOutput.put(graph.description(literalsAtMost: stage.longest), terminator: "") }
         let groups = try Pipeline.fuse(Pipeline.simplify(graph, options), options)
-        if stage.stage == .groups, stage.kernel == nil { return print(groups.description(literalsAtMost: stage.longest), terminator: "") }
+        if stage.stage == .groups, stage.kernel == nil { return try StandardOutput.put(groups.description(literalsAtMost: stage.longest), terminator: "") }
         let program = try Pipeline.lower(groups, checks: SizeChecks(of: graph, in: groups), options)
         let kernel = try stage.kernel.map { try number(of: $0, in: program) }
         switch stage.stage {
         case .graph: break
-        case .groups: if let kernel { print(groups.groupRegions[kernel].description(literalsAtMost: stage.longest), terminator: "") }
-        case .loops: print(kernel.map { program.kernels[$0].description(in: program) } ?? program.description(literalsAtMost: stage.longest), terminator: "")
+        case .groups: if let kernel { try StandardOutput.put(groups.groupRegions[kernel].description(literalsAtMost: stage.longest), terminator: "") }
+        case .loops: try StandardOutput.put(kernel.map { program.kernels[$0].description(in: program) } ?? program.description(literalsAtMost: stage.longest), terminator: "")
         case .llvm: try show(kernel, program, .llvm, options)
-        case .ptx where kernel == nil: print(try Pipeline.generate(program, options).devices.compactMap(\.ptx).joined(), terminator: "")
+        case .ptx where kernel == nil: try StandardOutput.put(try Pipeline.generate(program, options).devices.compactMap(\.ptx).joined(), terminator: "")
         case .asm, .ptx: try show(kernel, program, .assembly, options)
         }
     }
@@ -48,17 +48,18 @@ struct InspectCommand: ParsableCommand {
             case .llvm: try LLVMBackend.llvmText(program, kernel: kernel, target: options.target)
             case .assembly: try LLVMBackend.assembly(program, kernel: kernel, target: options.target)
             }
-            return print(text, terminator: "")
+            return try StandardOutput.put(text, terminator: "")
         }
-        print(try LLVMBackend.texts(program, target: options.target, listing, threads: options.threads).joined(separator: "\n"), terminator: "")
+        try StandardOutput.put(try LLVMBackend.texts(program, target: options.target, listing, threads: options.threads).joined(separator: "\n"), terminator: "")
     }
 }
 
 extension Graph {
     /// The fused kernels' graphs, in the order in which lowering numbers kernels.
     var groupRegions: [Graph] {
-        operations.flatMap { operation in
-            operation.op.name == "group" ? [operation.regions[0]] : operation.regions.flatMap(\.groupRegions)
+        operations.flatMap { operation -> [Graph] in
+            if case .group? = try? form(of: operation) { return [operation.regions[0]] }
+            return operation.regions.flatMap(\.groupRegions)
         }
     }
 }

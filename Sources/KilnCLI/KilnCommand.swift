@@ -21,6 +21,9 @@ struct KilnCommand: ParsableCommand {
     static let version = "0.1.0"
 
     static func main() {
+        StandardOutput.reserveStreams()
+        // A file that grows past what is allowed is an error of the write, not the end of the process.
+        signal(SIGXFSZ, SIG_IGN)
         do {
             var command = try parseAsRoot()
             try command.run()
@@ -39,7 +42,10 @@ struct KilnCommand: ParsableCommand {
         }
         // The parser's own: help and version are no errors.
         if exitCode(for: error).isSuccess {
-            print(fullMessage(for: error))
+            do { try StandardOutput.put(fullMessage(for: error)) } catch {
+                CommandLine.say("error: \(error)")
+                return 1
+            }
             return 0
         }
         CommandLine.say(fullMessage(for: error))

@@ -19,6 +19,6 @@ struct PassesCommand: ParsableCommand {
         var runner = PassRunner(verifies: true)
         if passes.verbose { runner.log = { CommandLine.say($0) } }
         let result = try runner.run(chosen, on: graph)
-        print(result.graph, terminator: "")
+        try StandardOutput.put("\(result.graph)", terminator: "")
     }
 }

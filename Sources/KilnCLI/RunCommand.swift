@@ -17,6 +17,9 @@ struct RunCommand: ParsableCommand {
 
     func run() throws {
         let place = try device.chosen()
+        if let path = data.outputs, let input = ([model.model, data.input.inputs].compactMap { $0 } + model.valueFiles).first(where: { FileSystem.areSame($0, path) }) {
+            throw CompileError(path, "is \(input), which is read", fix: "write to another file")
+        }
         let options = try target.options(for: place)
         try threads.apply()
         let arrays = try data.input.arrays()
@@ -25,7 +28,7 @@ struct RunCommand: ParsableCommand {
         let results = try data.interpret ? Interpreter.run(graph, inputs: inputs) : CompiledGraph(graph, device: place, options: options).run(inputs)
         let outputs = zip(graph.outputs, results).map { (name: $0.name, value: $1) }
         if let path = data.outputs { return try NPZ.write(outputs, to: path, texts: loaded.texts) }
-        for (name, value) in outputs { print("\(name): \(loaded.texts.contains(name) ? Self.listed(value) : "\(Tensor(value))")") }
+        for (name, value) in outputs { try StandardOutput.put("\(name): \(loaded.texts.contains(name) ? Self.listed(value) : "\(Tensor(value))")") }
     }
 
     /// Texts with their shape, in row-major order.

@@ -12,11 +12,11 @@ import KilnPasses
 public enum Pipeline {
     /// The passes between the user's graph and fusion, in order.
     public static let passes = [
-        "inline-calls",
-        "simplify",
-        "common-subexpressions",
-        "find-attention",
-        "dead-code",
+        Passes.inlineCalls,
+        Passes.simplify,
+        Passes.commonSubexpressions,
+        Passes.findAttention,
+        Passes.deadCode,
     ]
 
     /// Compiles a graph to machine code.
@@ -24,17 +24,24 @@ public enum Pipeline {
     /// - Throws: `ShapeError` or `CompileError` for a user's mistake, `InternalError` for one of Kiln's.
     public static func compile(_ graph: Graph, options: Options = Options()) throws -> Artifact {
         var clock = Stopwatch()
+        let (graph, indices) = try checkIndices(graph, options)
         let simplified = try simplify(graph, options)
         clock.lap("passes")
         let groups = try fuse(simplified, options)
         clock.lap("fuse")
-        let checks = try SizeChecks(of: graph, in: groups)
+        var checks = try SizeChecks(of: graph, in: groups)
+        checks.indices = indices
         let targets = [options.target] + options.devices
         let programs = try targets.map { try lower(groups, checks: checks, for: $0, options) }
         clock.lap("lower")
         let code = try generate(Array(zip(programs, targets)), options)
         clock.lap("generate")
         return Artifact(groups: groups, programs: programs, code: code, timings: clock.laps)
+    }
+
+    /// Adds what finds indices that are out of range, if that is asked for: a word for each demand, as the graph's last outputs.
+    public static func checkIndices(_ graph: Graph, _ options: Options) throws -> (graph: Graph, checks: [IndexCheck]) {
+        options.checksIndices ? try CheckIndices.apply(to: InlineCalls.apply(to: graph)) : (graph, [])
     }
 
     /// Rewrites the graph without changing what it computes. Operations with regions are numbered, for `SizeChecks`.
@@ -44,7 +51,7 @@ public enum Pipeline {
 
     /// Groups operations into kernels.
     public static func fuse(_ graph: Graph, _ options: Options) throws -> Graph {
-        try run(["fuse"], on: graph, options)
+        try run([Passes.fuse], on: graph, options)
     }
 
     /// Schedules the groups' kernels as loops, and plans memory, for the options' target or another.
@@ -66,13 +73,7 @@ public enum Pipeline {
         try LLVMBackend.compile(programs, options: .init(threads: options.threads, verifies: options.verifies, ptxas: options.ptxas, cache: options.cache))
     }
 
-    private static func run(_ names: [String], on graph: Graph, _ options: Options) throws -> Graph {
-        let runner = PassRunner(verifies: options.verifies, log: options.log)
-        return try runner.run(names.map { try pass($0) }, on: graph).graph
-    }
-
-    private static func pass(_ name: String) throws -> Pass {
-        guard let pass = Passes.named(name) else { throw InternalError("pipeline", "there is no pass '\(name)'") }
-        return pass
+    private static func run(_ passes: [Pass], on graph: Graph, _ options: Options) throws -> Graph {
+        try PassRunner(verifies: options.verifies, log: options.log).run(passes, on: graph).graph
     }
 }

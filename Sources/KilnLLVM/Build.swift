@@ -120,7 +120,7 @@ struct Messages: Sendable {
             case .loop(let test, _, let body):
                 visit(test)
                 visit(body)
-            case .launch, .copy, .measure: break
+            case .launch, .copy, .exchange, .measure: break
             }
         }
     }

@@ -16,14 +16,14 @@ public enum CHeader {
         text += list("inputs", program.arguments { if case .input(let i) = $0 { i } else { nil } })
         text += list("outputs", program.arguments { if case .output(let i) = $0 { i } else { nil } })
         if !program.symbols.isEmpty {
-            text += "// symbols: \(program.symbols.joined(separator: ", ")) (sizes that each call takes from the shapes of its inputs)\n"
+            text += "// symbols: \(program.symbols.map(comment).joined(separator: ", ")) (sizes that each call takes from the shapes of its inputs)\n"
         }
         if !program.measured.isEmpty {
-            text += "// measured: \(program.measured.map { "\($0.name) (at most \($0.bound))" }.joined(separator: ", ")) (sizes that depend on the inputs' elements)\n"
+            text += "// measured: \(program.measured.map { comment("\($0.name) (at most \($0.bound))") }.joined(separator: ", ")) (sizes that depend on the inputs' elements)\n"
         }
         text += example(program)
         text += "#ifndef \(guardName)\n#define \(guardName)\n\n#include <stddef.h>\n#include <stdint.h>\n\n"
-        text += "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n" + sharedTypes
+        text += RuntimeObjects.types + "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\nstruct kiln_program_info;\n\n"
         for function in ExportedFunction.all {
             let parameters = function.parameters.map { declaration($0.type, $0.name) }.joined(separator: ", ")
             text += "/// \(function.comment)\n\(declaration(function.result, "\(name)_\(function.suffix)"))(\(parameters.isEmpty ? "void" : parameters));\n\n"
@@ -37,18 +37,56 @@ public enum CHeader {
     }
 
     private static func list(_ title: String, _ buffers: [Buffer]) -> String {
-        buffers.enumerated().map { "// \(title)[\($0.offset)]: \($0.element.name): \($0.element.type)\n" }.joined()
+        buffers.enumerated().map { "// \(title)[\($0.offset)]: \(comment($0.element.name)): \(comment("\($0.element.type)"))\n" }.joined()
     }
 
-    private static func example(_ program: Program) -> String {
-        """
-        //
-        //     kiln_tensor input = {data, KILN_F32, 2, (const int64_t[]){32, 784}};   // data, dtype, rank, shape
-        //     if (\(program.name)_run(&input, 1, &output, 1) != KILN_OK) puts(\(program.name)_last_error());
-        //
-        \(measuredExample(program))// Every function may be called from any thread.
+    /// A text of the model's as it may stand in a comment: on one line, with nothing in it that a compiler or a reader takes for something else.
+    static func comment(_ text: String) -> String {
+        var result = ""
+        for scalar in text.unicodeScalars {
+            switch scalar.properties.generalCategory {
+            // A backslash, or ??/ which is one, at a line's end would join the next line to the comment.
+            case _ where scalar == "\\" || (scalar == "?" && result.hasSuffix("?")): result += "\\u{\(String(scalar.value, radix: 16))}"
+            case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator:
+                result += "\\u{\(String(scalar.value, radix: 16))}"
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result
+    }
 
-        """
+    /// A call with this model's own ranks and sizes.
+    private static func example(_ program: Program) -> String {
+        let inputs = program.arguments { if case .input(let i) = $0 { i } else { nil } }
+        let outputs = program.arguments { if case .output(let i) = $0 { i } else { nil } }
+        // Some size for each symbol, so that sizes which are computed from them are numbers too.
+        let sizes = Dictionary(uniqueKeysWithValues: program.symbols.map { ($0, 8) })
+        let bounds = Dictionary(uniqueKeysWithValues: program.measured.map { ($0.name, $0.bound.evaluate(symbols: sizes) ?? 8) })
+        let values = sizes.merging(bounds) { size, _ in size }
+        var text = "//\n"
+        if !program.allSymbols.isEmpty { text += "// With \(program.allSymbols.map { "\(comment($0)) = \(values[$0] ?? 8)" }.joined(separator: ", ")):\n//\n" }
+        text += tensors("inputs", inputs, values) + tensors("outputs", outputs, values)
+        let first = inputs.isEmpty ? "NULL" : "inputs", second = outputs.isEmpty ? "NULL" : "outputs"
+        return text + """
+            //     if (\(program.name)_run(\(first), \(inputs.count), \(second), \(outputs.count)) != KILN_OK) puts(\(program.name)_last_error());
+            //
+            \(measuredExample(program))// Every function may be called from any thread. The library may be unloaded while no call is running.
+
+            """
+    }
+
+    /// `kiln_tensor inputs[2] = {…};` with data, dtype, rank and shape of the first few.
+    private static func tensors(_ name: String, _ buffers: [Buffer], _ symbols: [String: Int]) -> String {
+        let shown = 4
+        if buffers.isEmpty { return "" }
+        let lines = buffers.prefix(shown).enumerated().map { number, buffer in
+            let type = buffer.type
+            let sizes = type.shape.map { $0.evaluate(symbols: symbols).map(String.init) ?? "?" }.joined(separator: ", ")
+            let shape = type.rank == 0 ? "NULL" : "(const int64_t[]){\(sizes)}"
+            return "//       {\(name == "inputs" ? "x" : "y")\(number), KILN_\("\(type.dtype)".uppercased()), \(type.rank), \(shape)},   // \(comment(buffer.name))\n"
+        }
+        return "//     kiln_tensor \(name)[\(buffers.count)] = {   // data, dtype, rank, shape\n" + lines.joined()
+            + (buffers.count > shown ? "//       …\n" : "") + "//     };\n"
     }
 
     /// How to find out the sizes that depend on the inputs' elements.
@@ -59,85 +97,12 @@ public enum CHeader {
             // that the values of all symbols give:
             //
             //     int64_t symbols[\(program.allSymbols.count)], shape[\(max(program.arguments { if case .output(let i) = $0 { i } else { nil } }.map(\.type.rank).max() ?? 1, 1))];
-            //     \(program.name)_run_measured(&input, 1, &output, 1, symbols);
+            //     \(program.name)_run_measured(inputs, \(program.arguments { if case .input(let i) = $0 { i } else { nil } }.count), outputs, \(program.arguments { if case .output(let i) = $0 { i } else { nil } }.count), symbols);
             //     \(program.name)_output_shape_for_symbols(symbols, 0, shape);
             //
 
             """
     }
-
-    /// What the headers of all models and kiln.h have in common, once in a translation unit.
-    private static let sharedTypes = """
-        #if !defined(KILN_H) && !defined(KILN_MODEL_TYPES)
-        #define KILN_MODEL_TYPES
-
-        /// Element types.
-        enum {
-          KILN_BOOL = 0, ///< one byte, 0 or 1
-          KILN_I8 = 1,
-          KILN_I16 = 2,
-          KILN_I32 = 3,
-          KILN_I64 = 4,
-          KILN_U8 = 5,
-          KILN_U16 = 6,
-          KILN_U32 = 7,
-          KILN_U64 = 8,
-          KILN_F16 = 9,
-          KILN_BF16 = 10,
-          KILN_F32 = 11,
-          KILN_F64 = 12,
-          KILN_F8E4M3 = 13, ///< no infinity, up to 448
-          KILN_F8E5M2 = 14
-        };
-
-        /// How a call ended.
-        typedef enum kiln_status {
-          KILN_OK = 0,
-          KILN_NULL_ARGUMENT = 1,     ///< a pointer that is needed is null
-          KILN_INCOMPATIBLE_ABI = 2,  ///< the model was compiled for another runtime
-          KILN_WRONG_COUNT = 3,       ///< the number of inputs or outputs
-          KILN_WRONG_DTYPE = 4,       ///< a tensor's element type
-          KILN_WRONG_RANK = 5,        ///< a tensor's number of dimensions
-          KILN_WRONG_SHAPE = 6,       ///< the size of a dimension
-          KILN_UNBOUND_SYMBOL = 7,    ///< no input dimension gives a symbol's value
-          KILN_EVALUATION_FAILED = 8, ///< a dimension can't be computed
-          KILN_MISALIGNED = 9,        ///< data that is not aligned to its element size
-          KILN_OVERLAP = 10,          ///< an output's memory overlaps another tensor's
-          KILN_CHECK_FAILED = 11,     ///< a run-time check inside the model
-          KILN_OUT_OF_MEMORY = 12,
-          KILN_OUT_OF_RANGE = 13,     ///< an index or a count argument
-          KILN_BUSY = 14,             ///< not possible from inside a running kernel
-          KILN_MALFORMED_PROGRAM = 15,
-          KILN_NO_DEVICE = 16,        ///< no GPU, no driver, or one that is too old
-          KILN_DEVICE_FAILED = 17     ///< a call of the GPU's driver failed
-        } kiln_status;
-
-        /// Where models run.
-        typedef enum kiln_place {
-          KILN_PLACE_AUTOMATIC = 0, ///< as the environment's KILN_DEVICE says ("cpu" or "gpu"); else on a GPU if there is one
-          KILN_PLACE_CPU = 1,
-          KILN_PLACE_GPU = 2
-        } kiln_place;
-
-        /// A tensor: dense, row-major, aligned to its element size.
-        typedef struct kiln_tensor {
-          void *data;
-          int32_t dtype;
-          int32_t rank;
-          const int64_t *shape;
-        } kiln_tensor;
-
-        /// Work on units begin..<end.
-        typedef void (*kiln_task)(void *frame, int64_t begin, int64_t end, int64_t worker);
-        /// Runs a task over 0..<units; `work` estimates the scalar operations of all units together.
-        typedef void (*kiln_parallel)(void *pool, kiln_task task, void *frame, int64_t units, int64_t work);
-
-        #endif
-
-        struct kiln_program_info;
-
-
-        """
 }
 
 extension Program {

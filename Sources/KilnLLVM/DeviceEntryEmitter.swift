@@ -7,7 +7,7 @@ import KilnKernels
 
 /// The offsets of `kiln_device_call`'s fields, in slots of eight bytes.
 private enum DeviceCallField: Int, CaseIterable {
-    case inputs, outputs, symbols, arena, constants, device, launch, copy, read
+    case inputs, outputs, symbols, arena, constants, device, launch, copy, read, status
 }
 
 struct DeviceEntryEmitter: StepEmitter {
@@ -17,10 +17,10 @@ struct DeviceEntryEmitter: StepEmitter {
     let function: LLVMValueRef
     let emitter: FunctionEmitter
     private let fields: [LLVMValueRef]
-    private let bases: [LLVMValueRef]
-    private let entryBuilder: LLVMBuilderRef
-    /// The number of each kernel's first phase among all phases.
+    let addresses: BufferAddresses
+    /// By kernel, the number of its first phase among all.
     private let firstPhases: [Int]
+    private let entryBuilder: LLVMBuilderRef
     /// Memory for what functions of the call are given: parameters, maps, a launch, and what is read.
     private let (parameters, maps, launchRecord, answer): (LLVMValueRef, LLVMValueRef, LLVMValueRef, LLVMValueRef)
 
@@ -42,11 +42,14 @@ struct DeviceEntryEmitter: StepEmitter {
         let fields = DeviceCallField.allCases.map { read(LLVMGetParam(function, 0), $0.rawValue, module.pointer) }
         let symbols = program.symbols.indices.map { read(fields[DeviceCallField.symbols.rawValue], $0, module.i64) }
         let emitter = Self.sizes(module, program, function, entryBuilder, block, symbols)
-        var constants = 0
-        bases = try program.buffers.map { buffer in
+        var constants = 0, checked = 0
+        let bases: [LLVMValueRef] = try program.buffers.map { buffer in
             switch buffer.storage {
             case .input(let i): return read(fields[DeviceCallField.inputs.rawValue], i, module.pointer)
             case .output(let i): return read(fields[DeviceCallField.outputs.rawValue], i, module.pointer)
+            case .status:
+                defer { checked += 1 }
+                return module.offset(fields[DeviceCallField.status.rawValue], module.i64, by: module.int64(checked))
             case .arena(let offset): return module.offset(fields[DeviceCallField.arena.rawValue], module.i8, by: try emitter.scalar(offset))
             case .constant, .packed:
                 defer { constants += 1 }
@@ -54,13 +57,13 @@ struct DeviceEntryEmitter: StepEmitter {
             }
         }
         (self.fields, self.emitter) = (fields, emitter)
-        let phases = program.kernels.flatMap(\.phases)
-        var (firstPhases, count) = ([Int](), 0)
-        for kernel in program.kernels {
-            firstPhases.append(count)
-            count += kernel.phases.count
+        addresses = try BufferAddresses(module, program, makeVariable: { emitter.stackMemory(module.i64, count: 1, alignment: 8) }) { bases[$0] }
+        var phaseCount = 0
+        firstPhases = program.kernels.map { kernel in
+            defer { phaseCount += kernel.phases.count }
+            return phaseCount
         }
-        self.firstPhases = firstPhases
+        let phases = program.kernels.flatMap(\.phases)
         let words = phases.map { KernelParameters($0, in: program).count }.max() ?? 0
         parameters = emitter.stackMemory(module.i64, count: words, alignment: 8)
         maps = emitter.stackMemory(module.i64, count: (phases.map(\.maps.count).max() ?? 0) * Self.mapSlots, alignment: 8)
@@ -69,11 +72,6 @@ struct DeviceEntryEmitter: StepEmitter {
     }
 
     private func field(_ field: DeviceCallField) -> LLVMValueRef { fields[field.rawValue] }
-
-    private func base(_ buffer: Int) throws -> LLVMValueRef {
-        guard bases.indices.contains(buffer) else { throw InternalError("llvm", "buffer \(buffer) does not exist") }
-        return bases[buffer]
-    }
 
     /// Calls a function of the call with the device and so on; anything but 0 ends the call.
     private func perform(_ function: DeviceCallField, _ arguments: [LLVMValueRef]) {
@@ -105,7 +103,6 @@ struct DeviceEntryEmitter: StepEmitter {
     }
 
     func launch(_ kernel: Int) throws {
-        let first = firstPhases[kernel]
         for (number, phase) in program.kernels[kernel].phases.enumerated() {
             let units = try emitter.scalar(phase.units)
             let (start, after) = (block("launch"), block("launched"))
@@ -113,7 +110,7 @@ struct DeviceEntryEmitter: StepEmitter {
             module.position(at: start)
             try fillParameters(KernelParameters(phase, in: program))
             for (position, map) in phase.maps.enumerated() { try fill(map, position * Self.mapSlots * 8) }
-            for (slot, value) in [module.int64(first + number), units, parameters, maps].enumerated() { write(launchRecord, slot * 8, value) }
+            for (slot, value) in [module.int64(firstPhases[kernel] + number), units, parameters, maps].enumerated() { write(launchRecord, slot * 8, value) }
             perform(.launch, [launchRecord])
             module.jump(after)
             module.position(at: after)

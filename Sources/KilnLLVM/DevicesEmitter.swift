@@ -104,7 +104,7 @@ extension Step {
     fileprivate var readsDevice: Bool {
         switch self {
         case .measure, .branch, .loop: true
-        case .launch, .copy, .check: false
+        case .launch, .copy, .exchange, .check: false
         }
     }
 }

@@ -7,7 +7,7 @@ import KilnKernels
 
 /// The offsets of `kiln_call`'s fields, in slots of eight bytes.
 private enum CallField: Int {
-    case inputs, outputs, symbols, arena, pool, parallel, workers
+    case inputs, outputs, symbols, arena, pool, parallel, workers, status
 }
 
 struct EntryEmitter: StepEmitter {
@@ -23,7 +23,7 @@ struct EntryEmitter: StepEmitter {
     /// The symbols' values, for all tasks.
     private let values: LLVMValueRef
     private let fields: [LLVMValueRef]
-    private let constants: SharedConstants
+    let addresses: BufferAddresses
     let emitter: FunctionEmitter
     /// Whether the memory of all inputs and outputs is aligned for vectors; nil where no task asks.
     private let isAligned: LLVMValueRef?
@@ -51,14 +51,15 @@ struct EntryEmitter: StepEmitter {
             var indices: [LLVMValueRef?] = [module.int64(slot)]
             return LLVMBuildLoad2(entryBuilder, type, LLVMBuildGEP2(entryBuilder, module.i64, base, &indices, 1, ""), "")!
         }
-        let fields = (0...CallField.workers.rawValue).map {
+        let fields = (0...CallField.status.rawValue).map {
             read(call, $0, $0 == CallField.workers.rawValue ? module.i64 : module.pointer)
         }
         self.fields = fields
         let symbols = program.symbols.indices.map { read(fields[CallField.symbols.rawValue], $0, module.i64) }
         let emitter = Self.sizes(module, program, function, entryBuilder, block, symbols)
         self.emitter = emitter
-        constants = build.constants
+        addresses = try BufferAddresses(module, program, makeVariable: { words(1, "address") },
+                                        first: Self.addresses(module, program, build.constants, fields, emitter))
         let streams = program.kernels.contains { $0.phases.contains { $0.streams(in: program) } }
         isAligned = streams ? Self.alignment(module, program, fields) : nil
         try fillFrame(symbols)
@@ -70,7 +71,7 @@ struct EntryEmitter: StepEmitter {
             let base: LLVMValueRef? = switch buffer.storage {
             case .input(let i): read(module, fields[CallField.inputs.rawValue], i)
             case .output(let i): read(module, fields[CallField.outputs.rawValue], i)
-            case .arena, .constant, .packed: nil
+            case .arena, .constant, .packed, .status: nil
             }
             if let base { bits = module.or(bits, LLVMBuildPtrToInt(module.builder, base, module.i64, "")) }
         }
@@ -97,20 +98,26 @@ struct EntryEmitter: StepEmitter {
 
     // MARK: Steps
 
-    /// A buffer's address, found anew at each use: thousands that are kept from the function's start would not fit into registers.
-    private func base(_ number: Int) throws -> LLVMValueRef {
-        guard program.buffers.indices.contains(number) else { throw InternalError("llvm", "buffer \(number) does not exist") }
-        switch program.buffers[number].storage {
-        case .input(let i): return Self.read(module, fields[CallField.inputs.rawValue], i)
-        case .output(let i): return Self.read(module, fields[CallField.outputs.rawValue], i)
-        case .arena(let offset): return module.offset(fields[CallField.arena.rawValue], module.i8, by: try emitter.scalar(offset))
-        case .constant, .packed:
-            if let shared = constants.number(of: number, in: program) { return Self.read(module, module.externalData(constants.table), shared) }
-            guard case .constant(let literal) = program.buffers[number].storage, !SharedConstants.isShared(literal) else {
-                return LLVMConstNull(module.pointer)
+    /// What finds a buffer's first address, anew at each use: thousands that are kept from the function's start would not fit into registers.
+    private static func addresses(_ module: Module, _ program: Program, _ constants: SharedConstants, _ fields: [LLVMValueRef],
+                                  _ emitter: FunctionEmitter) -> (Int) throws -> LLVMValueRef {
+        let checks = program.buffers.indices.filter { if case .status = program.buffers[$0].storage { true } else { false } }
+        // The word of a call's status that each buffer of index checks is.
+        let words = Dictionary(uniqueKeysWithValues: checks.enumerated().map { ($0.element, $0.offset) })
+        return { number in
+            switch program.buffers[number].storage {
+            case .input(let i): return read(module, fields[CallField.inputs.rawValue], i)
+            case .output(let i): return read(module, fields[CallField.outputs.rawValue], i)
+            case .status: return module.offset(fields[CallField.status.rawValue], module.i64, by: module.int64(words[number] ?? 0))
+            case .arena(let offset): return module.offset(fields[CallField.arena.rawValue], module.i8, by: try emitter.scalar(offset))
+            case .constant, .packed:
+                if let shared = constants.number(of: number, in: program) { return read(module, module.externalData(constants.table), shared) }
+                guard case .constant(let literal) = program.buffers[number].storage, !SharedConstants.isShared(literal) else {
+                    return LLVMConstNull(module.pointer)
+                }
+                let name = "\(program.name)_c\(number)"
+                return LLVMGetNamedGlobal(module.module, name) ?? module.constantMemory(name, literal.bytes)
             }
-            let name = "\(program.name)_c\(number)"
-            return LLVMGetNamedGlobal(module.module, name) ?? module.constantMemory(name, literal.bytes)
         }
     }
 

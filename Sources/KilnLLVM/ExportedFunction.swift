@@ -54,6 +54,11 @@ struct ExportedFunction {
                 + "/// is the most that it can be."),
         ExportedFunction("peak_memory", .status, [(.constInt64Pointer, "symbols"), (.int64Pointer, "bytes_out")],
             "Writes the bytes that a call with these symbols takes beyond its inputs and outputs."),
+        ExportedFunction("check", .status, [],
+            "Whether this processor can run the model: KILN_UNSUPPORTED_CPU, with a text that names what is missing, where it lacks instructions."),
+        ExportedFunction("processor", .text, [], "What the model was compiled for, such as \"x86-64-v3\"."),
+        ExportedFunction("cpu_features", .int64, [(.buffer, "text"), (.size, "capacity")],
+            "Writes the extensions of the processor that the model uses, such as \"avx2, fma\", as snprintf would."),
         ExportedFunction("input_count", .int64, [], "The number of inputs."),
         ExportedFunction("output_count", .int64, [], "The number of outputs."),
         ExportedFunction("symbol_count", .int64, [], "The number of sizes that are known at run time only."),
@@ -69,14 +74,15 @@ struct ExportedFunction {
         ExportedFunction("last_error", .text, [], takesProgram: false, "Why this thread's latest call that failed did so; \"\" if none did."),
         ExportedFunction("status_name", .text, [(.status, "status")], takesProgram: false, "The status as a word, such as \"wrong shape\"."),
         ExportedFunction("set_threads", .status, [(.int64, "count")], takesProgram: false,
-            "How many threads a call may use, the caller's own included; 0 for the default. Results are the same for any number."),
+            "How many threads a call may use, the caller's own included; 0 for the default. Results are the same for any number. All libraries of\n"
+                + "/// Kiln's in a process share the threads."),
         ExportedFunction("threads", .int64, [], takesProgram: false, "How many threads a call would use now."),
         ExportedFunction("lend_pool", .status, [(.parallel, "parallel"), (.anyPointer, "pool"), (.int64, "workers")], takesProgram: false,
             "Makes calls run on the caller's threads: `parallel` runs the task over all units, in pieces, never two at once with the same\n"
-                + "/// worker index, which is in 0..<workers, and returns when all is done. Null goes back to the library's own threads."),
+                + "/// worker index, which is in 0..<workers, and returns when all is done. Null goes back to Kiln's own threads."),
         ExportedFunction("set_place", .status, [(.place, "place")], takesProgram: false,
             "Where the model runs, if it was compiled for GPUs too."),
         ExportedFunction("shutdown", .status, [], takesProgram: false,
-            "Ends the library's threads and frees all memory it keeps. Everything can be used again afterwards."),
+            "Ends Kiln's threads and frees all memory that is kept. Everything can be used again afterwards."),
     ]
 }

@@ -9,8 +9,11 @@ struct ExportsEmitter {
     let program: Program
     let target: Target
 
-    /// The object, for linking with the program's and the runtime's.
+    /// The object, for linking with the program's and the runtime's. Its code is for the architecture's first processor, as it runs before the
+    /// runtime has looked which one there is.
     static func object(_ program: Program, target: Target) throws -> [UInt8] {
+        let target = Target(triple: target.triple, processor: target.triple.hasPrefix("x86_64") ? "x86-64" : "generic", features: "",
+                            vectorBytes: target.vectorBytes, vectorRegisters: target.vectorRegisters)
         let machine = try Machine(target)
         let module = Module(name: program.name, target: machine.description)
         ExportsEmitter(module: module, program: program, target: target).emit()

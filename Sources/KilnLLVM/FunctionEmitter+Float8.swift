@@ -10,7 +10,8 @@ extension FunctionEmitter {
         let half = module.vector(module.half, lanes)
         func constant(_ bits: UInt64) -> LLVMValueRef { module.bits(bits, like: short) }
         let bits = module.zext(value, short)
-        if dtype == .f8e5m2 { return module.fpext(module.bitcast(module.shl(bits, constant(8)), half), single) }
+        // The exponent of an f16.
+        if dtype.format?.exponentBits == 5 { return module.fpext(module.bitcast(module.shl(bits, constant(8)), half), single) }
         let magnitude = module.and(bits, constant(0x7F))
         let sign = module.shl(module.and(bits, constant(0x80)), constant(8))
         let isNaN = module.compare(LLVMIntEQ, magnitude, constant(0x7F))
@@ -23,7 +24,8 @@ extension FunctionEmitter {
     func narrow8(_ value: LLVMValueRef, to dtype: DType, _ lanes: Int) -> LLVMValueRef {
         let (integer, single) = (module.vector(module.i32, lanes), module.vector(module.float, lanes))
         func constant(_ bits: UInt64) -> LLVMValueRef { module.bits(bits, like: integer) }
-        let (fractionBits, leastExponent, greatest): (UInt64, UInt64, UInt64) = dtype == .f8e5m2 ? (2, 127 - 14, 0x7C) : (3, 127 - 6, 0x7E)
+        let format = Float8(dtype)
+        let (fractionBits, leastExponent, greatest) = (UInt64(format.fractionBits), UInt64(127 + format.leastExponent), UInt64(format.greatest))
         let dropped = 23 - fractionBits
         let bits = module.bitcast(value, integer)
         let magnitude = module.and(bits, constant(0x7FFF_FFFF))

@@ -182,6 +182,7 @@ extension Buffer {
     /// What the buffer's address on a device is a multiple of for certain; see kiln_abi.h.
     var deviceAlignment: Int {
         switch storage {
+        case .status: 8
         case .input, .output: 16
         case .arena, .constant, .packed: 64
         }

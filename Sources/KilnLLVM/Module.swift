@@ -88,17 +88,11 @@ final class Module {
     }
 
     func constant(_ scalar: Scalar, _ dtype: DType, lanes: Int = 0) -> LLVMValueRef {
-        let value: LLVMValueRef
-        switch dtype {
-        case .bool: value = LLVMConstInt(i1, scalar.isTrue ? 1 : 0, 0)
-        case .f64: value = LLVMConstBitCast(LLVMConstInt(i64, scalar.double.bitPattern, 0), double)
-        case .f32: value = LLVMConstBitCast(LLVMConstInt(i32, UInt64(Float(scalar.double).bitPattern), 0), float)
-        case .f16: value = LLVMConstInt(i16, UInt64(Float16(scalar.double).bitPattern), 0)
-        case .bf16: value = LLVMConstInt(i16, UInt64(bfloat16Bits(scalar.double)), 0)
-        case .f8e4m3, .f8e5m2: value = LLVMConstInt(i8, UInt64(Float8(dtype).bits(scalar.double)), 0)
-        default:
-            let mask: UInt64 = dtype.bitWidth == 64 ? .max : (1 << UInt64(dtype.bitWidth)) - 1
-            value = LLVMConstInt(type(dtype), UInt64(bitPattern: scalar.converted(to: dtype).int64) & mask, 0)
+        let bits = scalar.converted(to: dtype).bits(dtype)
+        let value = switch dtype {
+        case .f64: LLVMConstBitCast(LLVMConstInt(i64, bits, 0), double)!
+        case .f32: LLVMConstBitCast(LLVMConstInt(i32, bits, 0), float)!
+        default: LLVMConstInt(type(dtype), bits, 0)!
         }
         return splat(constant: value, lanes)
     }

@@ -47,7 +47,7 @@ extension Program {
             for step in steps {
                 switch step {
                 case .launch, .check: continue
-                case .copy(let source, let target): used.formUnion([source, target])
+                case .copy(let source, let target), .exchange(let source, let target): used.formUnion([source, target])
                 case .measure(_, let source, _): used.insert(source)
                 case .branch(let condition, let then, let otherwise):
                     used.insert(condition)

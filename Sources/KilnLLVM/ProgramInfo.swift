@@ -6,7 +6,7 @@ import KilnIR
 import KilnKernels
 
 /// The version of kiln_abi.h that the tables here follow.
-let abiVersion = 3
+let abiVersion = 4
 
 struct ProgramInfoEmitter {
     let module: Module
@@ -22,6 +22,10 @@ struct ProgramInfoEmitter {
         let inputs = try arguments { if case .input(let i) = $0 { i } else { nil } }
         let outputs = try arguments { if case .output(let i) = $0 { i } else { nil } }
         let arenaSize = try ArenaSizeEmitter(module: module, program: program, target: target, prefix: program.name).emit()
+        let checks = try program.indexChecks.map { check in
+            structure([text(check.operation), text(check.location.description), module.int64(check.axis), module.int64(check.countsFromEnd ? 1 : 0),
+                       try dim(check.size)])
+        }
         let fields: [LLVMValueRef] = [
             module.integer(module.i32, abiVersion), module.integer(module.i32, 0), text(program.name),
             module.int64(program.allSymbols.count), table("symbols", program.allSymbols.map(text)),
@@ -31,6 +35,8 @@ struct ProgramInfoEmitter {
             module.int64(messages.texts.count), table("messages", messages.texts.map(text)),
             module.int64(devices), devices == 0 ? LLVMConstNull(module.pointer) : deviceTable(),
             module.int64(program.measured.count), table("bounds", try program.measured.map { try dim($0.bound) }),
+            module.integer(module.i64, Int(bitPattern: UInt(CPUFeatures(target).bits))), text(target.processor),
+            module.int64(checks.count), table("checks", checks),
         ]
         module.sharedConstant(Self.name(program), module.structure(fields))
     }

@@ -47,7 +47,7 @@ public struct SharedConstants: Sendable {
             guard case .constant(let literal) = program.buffers[packing.source].storage else { return nil }
             packing.source = 0
             return .packed(literal, packing)
-        case .input, .output, .arena: return nil
+        case .input, .output, .status, .arena: return nil
         }
     }
 
@@ -110,7 +110,7 @@ extension Buffer {
     var isConstant: Bool {
         switch storage {
         case .constant, .packed: true
-        case .input, .output, .arena: false
+        case .input, .output, .status, .arena: false
         }
     }
 }

@@ -12,6 +12,7 @@ protocol StepEmitter {
     var function: LLVMValueRef { get }
     /// Lowers sizes.
     var emitter: FunctionEmitter { get }
+    var addresses: BufferAddresses { get }
 
     func launch(_ kernel: Int) throws
     func copy(_ from: Int, _ to: Int) throws
@@ -46,8 +47,9 @@ extension StepEmitter {
     /// What lowers sizes in an entry, from the symbols' values.
     static func sizes(_ module: Module, _ program: Program, _ function: LLVMValueRef, _ entryBuilder: LLVMBuilderRef,
                       _ block: LLVMBasicBlockRef, _ symbols: [LLVMValueRef]) -> FunctionEmitter {
-        FunctionEmitter(module, function, entryBuilder: entryBuilder, entryBlock: block, symbol: { name in
-            guard let number = program.symbols.firstIndex(of: name) else { throw InternalError("llvm", "the symbol \(name) is not known here") }
+        let numbers = Dictionary(program.symbols.enumerated().map { ($0.element, $0.offset) }, uniquingKeysWith: { first, _ in first })
+        return FunctionEmitter(module, function, entryBuilder: entryBuilder, entryBlock: block, symbol: { name in
+            guard let number = numbers[name] else { throw InternalError("llvm", "the symbol \(name) is not known here") }
             return symbols[number]
         }, buffer: { _ in throw InternalError("llvm", "the entry reads no buffers") })
     }
@@ -62,6 +64,7 @@ extension StepEmitter {
             guard program.kernels.indices.contains(number) else { throw InternalError("llvm", "kernel \(number) does not exist") }
             try launch(number)
         case .copy(let from, let to): try copy(from, to)
+        case .exchange(let one, let other): try addresses.exchange(one, other)
         case .measure(let symbol, let source, let limit): try measure(symbol, source, limit)
         case .check(let condition, let message): try check(condition, message)
         case .branch(let condition, let then, let otherwise):
@@ -100,6 +103,9 @@ extension StepEmitter {
         emitter.measured[symbol] = value
         announce(value, symbol: position)
     }
+
+    /// Where a buffer is right now.
+    func base(_ buffer: Int) throws -> LLVMValueRef { try addresses.address(of: buffer) }
 
     func block(_ name: String) -> LLVMBasicBlockRef { module.block(name, in: function) }
 

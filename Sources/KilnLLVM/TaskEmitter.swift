@@ -160,11 +160,11 @@ extension Module {
 }
 
 extension Buffer {
-    /// Whether the memory is not the caller's.
+    /// Whether the memory is not the caller's. (Kernels don't touch words of the status, which are copied.)
     var isOwnMemory: Bool {
         switch storage {
         case .input, .output: false
-        case .arena, .constant, .packed: true
+        case .arena, .status, .constant, .packed: true
         }
     }
 
@@ -173,6 +173,7 @@ extension Buffer {
         switch storage {
         case .constant(let literal) where SharedConstants.isShared(literal): 1
         case .arena, .constant, .packed: 64
+        case .status: 8
         case .input, .output: variant == .aligned ? 64 : type.dtype.byteCount
         }
     }

@@ -38,6 +38,9 @@ public struct ONNXModel: Sendable {
         (proto, initializers, files) = (reader.proto, reader.initializers, ExternalFiles(model: file))
     }
 
+    /// The files that it has been read from so far: its own, and those beside it with tensors that were used.
+    public var paths: [String] { [file] + files.paths }
+
     /// The graph's name as Kiln's text can write it.
     var graphName: String {
         let clean = String(proto.graph.name.unicodeScalars.map { $0.isASCII && ($0.properties.isAlphabetic || ("0"..."9").contains($0)) ? Character($0) : "_" })

@@ -20,25 +20,24 @@ public enum Differentiate {
     public static func gradients(_ graph: Graph, of values: [ValueID], withRespectTo variables: [ValueID],
                                  seeds: Seeds = .ones) throws -> Graph {
         for value in values + variables where !graph.types[value].dtype.isFloat {
-            throw CompileError("differentiate", "the value `\(graph.name(of: value))` is \(graph.types[value]), which carries no gradient",
+            throw CompileError("differentiate", "the value `\(PortNames(graph).name(of: value))` is \(graph.types[value]), which carries no gradient",
                                fix: "cast it to a float dtype first")
         }
         let builder = GraphBuilder(graph, constants: Catalogue.constants)
+        var names = PortNames(graph)
         let starts = values.map { value in
             let type = graph.types[value]
             let cotangent = switch seeds {
             case .ones: builder.full(1, type)
-            case .inputs: builder.input(builder.graph.freeName("d\(graph.name(of: value))"), type)
+            case .inputs: builder.input(names.free("d\(names.name(of: value))"), type)
             }
             return (value: builder.value(value), cotangent: cotangent)
         }
         let gradients = try backward(builder, from: starts, to: variables.map(builder.value))
-        var result = try builder.finish(graph.outputs.map { ($0.name, builder.value($0.value)) })
-        for (variable, gradient) in zip(variables, gradients) {
-            let value = gradient ?? builder.full(0, graph.types[variable])
-            result = builder.graph.with(outputs: result.outputs + [Port(result.freeName("d\(graph.name(of: variable))"), value.id)])
+        let added = zip(variables, gradients).map { variable, gradient in
+            (names.free("d\(names.name(of: variable))"), gradient ?? builder.full(0, graph.types[variable]))
         }
-        return result
+        return try builder.finish(graph.outputs.map { ($0.name, builder.value($0.value)) } + added)
     }
 
     /// The pass: the gradients of the first output's sum with respect to the float inputs.
@@ -51,22 +50,24 @@ public enum Differentiate {
     }
 }
 
-extension Graph {
-    fileprivate func with(outputs: [Port]) -> Graph {
-        var copy = self
-        copy.outputs = outputs
-        return copy
+/// The names of a graph's inputs and outputs.
+private struct PortNames {
+    private var taken: Set<String>
+    private var names: [ValueID: String] = [:]
+
+    init(_ graph: Graph) {
+        let ports = graph.inputs + graph.outputs
+        taken = Set(ports.map(\.name))
+        for port in ports where names[port.value] == nil { names[port.value] = port.name }
     }
 
     /// The name of a value that is an input or output, or its number.
-    fileprivate func name(of value: ValueID) -> String {
-        (inputs + outputs).first { $0.value == value }?.name ?? "v\(value)"
-    }
+    func name(of value: ValueID) -> String { names[value] ?? "v\(value)" }
 
-    /// The name, or one made of it that no input or output has.
-    fileprivate func freeName(_ name: String) -> String {
+    /// The name, or one made of it that no input or output has; from now on one of theirs.
+    mutating func free(_ name: String) -> String {
         var name = name
-        while (inputs + outputs).contains(where: { $0.name == name }) { name += "_" }
+        while !taken.insert(name).inserted { name += "_" }
         return name
     }
 }

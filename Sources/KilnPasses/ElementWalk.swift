@@ -7,11 +7,19 @@ package struct FormTable {
     package let graph: Graph
     package let forms: [Form]
     package let definitions: [Int?]
+    /// Whether each operation's elements can be computed where they are needed.
+    package let isInlinable: [Bool]
 
     package init(_ graph: Graph) throws {
         self.graph = graph
-        forms = try graph.operations.map { try graph.form(of: $0) }
+        let forms = try graph.operations.map { try graph.form(of: $0) }
+        self.forms = forms
         definitions = graph.definitions
+        isInlinable = graph.operations.indices.map { position in
+            let operation = graph.operations[position]
+            guard let result = operation.results.first else { return false }
+            return forms[position].isInlinable(result: graph.type(of: result), operands: operation.operands.map(graph.type(of:)))
+        }
     }
 
     /// Whether the value is, element by element in row-major order, its operand: a reshape.

@@ -13,31 +13,48 @@ extension Fusion {
         return emission.result
     }
 
-    /// Members' results that are needed outside the group, in order.
-    func outputs(of group: Int) -> [ValueID] {
-        groups[group]!.members.flatMap { position in
-            graph.operations[position].results.filter { isOutput[position] || isUsedOutside($0, group) }
+    /// Who reads a value, through what is cloned.
+    enum Readers: Equatable {
+        case none
+        case group(Int)
+        /// Several groups, or what is no group.
+        case others
+
+        mutating func add(_ more: Readers) {
+            if self == .none { self = more } else if more != .none, more != self { self = .others }
         }
     }
 
-    private func isUsedOutside(_ value: ValueID, _ group: Int) -> Bool {
-        users[value, default: []].contains { user in
-            if groupOf[user] == group { return false }
-            return isClone(user) ? graph.operations[user].results.contains { isUsedOutside($0, group) } : true
+    /// The readers of each value.
+    func readers() -> [Readers] {
+        var readers = [Readers](repeating: .none, count: graph.valueCount)
+        for position in graph.operations.indices.reversed() {
+            let operation = graph.operations[position]
+            var found = Readers.none
+            if let group = groupOf[position] { found = .group(group) } else if isClone(position) {
+                for result in operation.results { found.add(readers[result]) }
+            } else { found = .others }
+            for operand in operation.operands { readers[operand].add(found) }
         }
+        for output in graph.outputs { readers[output.value] = .others }
+        return readers
     }
 }
 
 /// The fused graph under construction.
 private struct Emission {
     let fusion: Fusion
+    let readers: [Fusion.Readers]
     var result: Graph
     var mapped: [ValueID: ValueID] = [:]
+    /// What groups read, from when they are first needed until they are written.
+    var boundaries: [Int: (inputs: [ValueID], sizes: [ValueID])] = [:]
     private var graph: Graph { fusion.graph }
 
     init(fusion: Fusion, result: Graph) {
         self.fusion = fusion
         self.result = result
+        readers = fusion.readers()
     }
 
     /// Emits whatever makes the value, once. Recursion is as deep as the chain of groups: an explicit stack keeps it off the thread's.
@@ -64,8 +81,9 @@ private struct Emission {
     }
 
     /// The values that an operation's group, or the operation itself, reads from memory, and those that make sizes known to it.
-    private func boundary(of position: Int) -> (inputs: [ValueID], sizes: [ValueID]) {
+    private mutating func boundary(of position: Int) -> (inputs: [ValueID], sizes: [ValueID]) {
         guard let group = fusion.groupOf[position] else { return (graph.operations[position].operands, sizes(of: position)) }
+        if let known = boundaries[group] { return known }
         var found: [ValueID] = []
         var sizes: [ValueID] = []
         var seen: Set<ValueID> = []
@@ -80,10 +98,11 @@ private struct Emission {
             }
             found.append(value)
         }
-        for member in fusion.groups[group]!.members {
+        for member in fusion.groups[group]!.members.sorted() {
             sizes += self.sizes(of: member)
             graph.operations[member].operands.forEach(visit)
         }
+        boundaries[group] = (found, sizes)
         return (found, sizes)
     }
 
@@ -100,24 +119,26 @@ private struct Emission {
             return
         }
         let inputs = boundary(of: position).inputs
-        let outputs = fusion.outputs(of: group)
-        let region = try region(of: fusion.groups[group]!, inputs: inputs, outputs: outputs)
+        boundaries[group] = nil
+        let members = fusion.groups[group]!.members.sorted()
+        let outputs = members.flatMap { graph.operations[$0].results.filter { readers[$0] != .none && readers[$0] != .group(group) } }
         let kind = fusion.groups[group]!.kind.rawValue
-        let root = graph.operations[rootMember(of: fusion.groups[group]!)]
+        let region = try region(kind, inputs: inputs, outputs: outputs)
+        let root = graph.operations[rootMember(of: members)]
         let results = try result.append(Catalogue.op(named: "group")!, inputs.map { mapped[$0]! }, ["kind": .string(kind)], regions: [region],
                                         at: root.location)
         for (old, new) in zip(outputs, results) { mapped[old] = new }
     }
 
-    private func rootMember(of group: FusionGroup) -> Int {
-        group.members.first { position in
+    private func rootMember(of members: [Int]) -> Int {
+        members.first { position in
             if case .elementwise = fusion.table.forms[position] { return false }
             return true
-        } ?? group.members.last!
+        } ?? members.last!
     }
 
-    private func region(of group: FusionGroup, inputs: [ValueID], outputs: [ValueID]) throws -> Graph {
-        var region = Graph(name: group.kind.rawValue)
+    private func region(_ name: String, inputs: [ValueID], outputs: [ValueID]) throws -> Graph {
+        var region = Graph(name: name)
         var inner: [ValueID: ValueID] = [:]
         for (number, value) in inputs.enumerated() { inner[value] = region.addInput("a\(number)", graph.type(of: value)) }
         func clone(_ value: ValueID) throws {

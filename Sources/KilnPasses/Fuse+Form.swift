@@ -6,10 +6,23 @@ extension Fusion {
     /// Forms the groups, in the order of the operations.
     mutating func form() {
         for position in graph.operations.indices {
-            guard let group = initialGroup(position) else { continue }
+            lengths[position] = length(of: position)
+            indexLengths[position] = indexLength(of: position)
+            var group = initialGroup(position)
+            if group == nil, isClone(position) {
+                if case .constant = table.forms[position] { continue }
+                guard isTooLongToClone(position) else { continue }
+                // The code of all readers together would grow faster than the graph, so the value is stored.
+                group = FusionGroup(kind: .pointwise, members: [position], domain: graph.type(of: graph.operations[position].results[0]).shape)
+            }
+            let (reads, others) = collectReads(of: position)
+            order.add(position, after: reads.map { groupOf[$0.producer]! } + others.map { groupOf[$0] ?? $0 })
+            guard var group else { continue }
+            (group.length, group.indexLength) = (lengths[position], indexLengths[position])
             groups[position] = group
             groupOf[position] = position
-            for producer in producers(of: position) { tryMerge(producer, into: position) }
+            self.reads[position] = reads
+            for read in reads { tryMerge(read.producer, into: position) }
         }
     }
 
@@ -28,10 +41,10 @@ extension Fusion {
             if isTransparent(position), !isNeededInMemory(position) { return nil }
             if isClonedIntoUsers(position) { return nil }
         case .reduce(_, let axes):
-            if table.forms[position].isInlinable(result: result, operands: operands) { break }
+            if table.isInlinable[position] { break }
             return FusionGroup(kind: .rows, members: [position], domain: operands[0].shape, axes: axes.sorted())
-        case .contract(let contraction):
-            if contraction.isWrittenOut { break }
+        case .contract:
+            if table.isInlinable[position] { break }
             return FusionGroup(kind: .contraction, members: [position], domain: result.shape)
         }
         return FusionGroup(kind: .pointwise, members: [position], domain: result.shape)
@@ -48,7 +61,7 @@ extension Fusion {
         }
     }
 
-    private func directUsers(_ position: Int) -> [Int] { graph.operations[position].results.flatMap { users[$0, default: []] } }
+    private func directUsers(_ position: Int) -> [Int] { graph.operations[position].results.flatMap { users[$0] } }
 
     /// A cheap elementwise op is computed again by each consumer rather than stored: where it has one use that needs
     /// another order of its elements, or costs less than a load.
@@ -66,7 +79,7 @@ extension Fusion {
         if uses[position][0].isIdentity { return false }
         let user = uses[position][0].user
         switch table.forms[user] {
-        case .contract(let c) where !c.isWrittenOut: return cost <= 4
+        case .contract where !table.isInlinable[user]: return cost <= 4
         case .reduce: return cost <= 4
         default: break
         }
@@ -83,30 +96,48 @@ extension Fusion {
         }
     }
 
-    /// The operations whose results this one reads through views and clones, in order.
-    func producers(of position: Int) -> [Int] {
-        var found: [Int] = []
-        var seen: Set<Int> = []
-        func visit(_ value: ValueID) {
-            guard let producer = table.definitions[value], seen.insert(producer).inserted else { return }
-            if groupOf[producer] != nil { found.append(producer) } else { graph.operations[producer].operands.forEach(visit) }
-        }
-        graph.operations[position].operands.forEach(visit)
-        return found.sorted(by: >)
-    }
-
     private mutating func tryMerge(_ producer: Int, into position: Int) {
         guard let p = groupOf[producer], let c = groupOf[position], p != c, let merged = merge(groups[p]!, groups[c]!),
-            isAcyclic(p, c), isComputable(merged) else { return }
-        for member in groups[p]!.members { groupOf[member] = c }
-        groups[p] = nil
-        groups[c] = merged
+            let at = sites(of: p, in: c), let length = length(of: groups[p]!, at: at, in: groups[c]!),
+            isComputable(merged, p, c) else { return }
+        // Each view on the way to the producer makes what its kernel's indices are made of longer.
+        let indexLength = indexLengths[position] * groups[p]!.indexLength
+        guard indexLength <= model.indexLength else { return }
+        let consumerIndexLength = groups[c]!.indexLength
+        // The larger keeps its name, so that few members are given another.
+        let (kept, gone) = groups[p]!.members.count >= groups[c]!.members.count ? (p, c) : (c, p)
+        guard order.merge(p, c, as: kept) else { return }
+        if at != [0] { see(groups[p]!.members, from: at) }
+        for member in groups[gone]!.members { groupOf[member] = kept }
+        var result = groups[kept]!
+        groups[kept] = nil
+        result.members += groups[gone]!.members
+        groups[gone] = nil
+        (result.kind, result.domain, result.axes, result.length) = (merged.kind, merged.domain, merged.axes, length)
+        result.indexLength = max(consumerIndexLength, indexLength)
+        groups[kept] = result
     }
 
-    /// The group of both, where their kinds and shapes agree.
+    /// How long a kernel of both is, where the producer is computed at these places; nil where it is too long, or computes too much again.
+    private func length(of producer: FusionGroup, at sites: Set<Int>, in consumer: FusionGroup) -> Int? {
+        let copies = max(sites.count, 1), length = consumer.length + copies * producer.length
+        return (copies - 1) * producer.length <= model.recomputation && length <= model.kernelLength ? length : nil
+    }
+
+    /// Notes that members are computed where their consumer wants them.
+    private mutating func see(_ members: [Int], from places: Set<Int>) {
+        let places = places.sorted()
+        for member in members {
+            var all: Set<Int> = []
+            for site in self.sites[member] ?? [0] { for place in places { all.insert(compose(place, site)) } }
+            self.sites[member] = all.sorted()
+        }
+    }
+
+    /// The group of both, still without members, where their kinds and shapes agree.
     private func merge(_ producer: FusionGroup, _ consumer: FusionGroup) -> FusionGroup? {
         func joined(_ kind: Fuse.Kind, _ group: FusionGroup) -> FusionGroup {
-            FusionGroup(kind: kind, members: (producer.members + consumer.members).sorted(), domain: group.domain, axes: group.axes)
+            FusionGroup(kind: kind, members: [], domain: group.domain, axes: group.axes)
         }
         switch (producer.kind, consumer.kind) {
         case (.pointwise, .pointwise): return isLinearlyEqual(producer.domain, consumer.domain) ? joined(.pointwise, consumer) : nil
@@ -123,124 +154,4 @@ extension Fusion {
     }
 
     func isLinearlyEqual(_ a: Shape, _ b: Shape) -> Bool { a == b || a.reduce(1, *) == b.reduce(1, *) }
-
-    /// Whether no third group lies between the two, either way: it would have to run both after and before the merged one.
-    private func isAcyclic(_ a: Int, _ b: Int) -> Bool {
-        !leadsThroughThird(from: a, to: b) && !leadsThroughThird(from: b, to: a)
-    }
-
-    /// Whether `to` depends on `from` through a kernel or control flow of neither.
-    private func leadsThroughThird(from: Int, to: Int) -> Bool {
-        // A group may reach further back than the position at which the walk meets it, so no position is early enough to stop at.
-        var seenDirect: Set<Int> = []
-        var seenThird: Set<Int> = []
-        var stack: [(position: Int, third: Bool)] = []
-        func pushOperands(_ position: Int, third: Bool) {
-            for producer in dependencies(of: position) {
-                if third ? seenThird.insert(producer).inserted : seenDirect.insert(producer).inserted { stack.append((producer, third)) }
-            }
-        }
-        for member in groups[to]!.members { pushOperands(member, third: false) }
-        while let (position, third) = stack.popLast() {
-            if let group = groupOf[position] {
-                if group == from {
-                    if third { return true }
-                } else if group != to || third {
-                    for member in groups[group]!.members { pushOperands(member, third: true) }
-                }
-            } else { pushOperands(position, third: third || !isClone(position)) }
-        }
-        return false
-    }
-
-    /// Whether the group's kernel would find each inner result at the element it is working on.
-    private func isComputable(_ group: FusionGroup) -> Bool {
-        switch group.kind {
-        case .pointwise, .attention, .scan, .scatter, .sort: return true
-        case .rows, .contraction: return ElementCheck(fusion: self, group: group).passes()
-        }
-    }
-}
-
-/// Checks that all uses of a reduction's or contraction's result inside its group are at the current element.
-private struct ElementCheck {
-    let fusion: Fusion
-    let group: FusionGroup
-    let members: Set<Int>
-    let kept: [Dim]
-
-    init(fusion: Fusion, group: FusionGroup) {
-        self.fusion = fusion
-        self.group = group
-        members = Set(group.members)
-        kept = group.domain.indices.filter { !group.axes.contains($0) }.map { .index($0) }
-    }
-
-    func passes() -> Bool {
-        let graph = fusion.graph
-        return group.members.allSatisfy { position in
-            let operation = graph.operations[position]
-            let shape = graph.type(of: operation.results[0]).shape
-            switch fusion.table.forms[position] {
-            case .reduce(_, let axes) where axes.sorted() == group.axes:
-                return check(operation.operands[0], group.domain.indices.map { .index($0) })
-            case .contract(let c) where !c.isWrittenOut: return true
-            default:
-                guard let indices = elementIndices(shape) else { return false }
-                return operation.operands.indices.allSatisfy { check(operation.operands[$0], position, $0, indices) }
-            }
-        }
-    }
-
-    /// Where the kernel is, in the axes of a member's shape.
-    private func elementIndices(_ shape: Shape) -> [Dim]? {
-        let ranges = IndexRanges(shape: group.domain)
-        if fusion.isLinearlyEqual(shape, group.domain) {
-            return IndexMap.reshape(from: shape, to: group.domain).pieces[0].indices
-        }
-        let outer = group.domain.indices.filter { !group.axes.contains($0) }
-        let outerShape = outer.map { group.domain[$0] }
-        guard fusion.isLinearlyEqual(shape, outerShape) else { return nil }
-        return IndexMap.reshape(from: shape, to: outerShape).pieces[0].indices.map {
-            $0.substituting(indices: outer.map { .index($0) }, ranges: ranges)
-        }
-    }
-
-    private func check(_ operand: ValueID, _ position: Int, _ number: Int, _ indices: [Dim]) -> Bool {
-        switch fusion.table.forms[position] {
-        case .elementwise: return check(operand, indices)
-        case .view(let map):
-            let ranges = IndexRanges(shape: group.domain)
-            return map.pieces.filter { $0.operand == number }.allSatisfy { piece in
-                check(operand, piece.indices.map { $0.substituting(indices: indices, ranges: ranges) })
-            }
-        default: return !reachesMember(operand)
-        }
-    }
-
-    private func check(_ value: ValueID, _ indices: [Dim]) -> Bool {
-        guard let position = fusion.table.definitions[value] else { return true }
-        let operation = fusion.graph.operations[position]
-        if members.contains(position) {
-            switch fusion.table.forms[position] {
-            case .reduce(_, let axes) where axes.sorted() == group.axes: return indices == kept
-            case .contract(let c) where !c.isWrittenOut: return indices == group.domain.indices.map { group.domain[$0] == 1 ? 0 : .index($0) }
-                || indices == group.domain.indices.map { .index($0) }
-            default: break
-            }
-        } else if fusion.groupOf[position] != nil { return true }
-        switch fusion.table.forms[position] {
-        case .elementwise, .view: return operation.operands.indices.allSatisfy { check(operation.operands[$0], position, $0, indices) }
-        case .constant: return true
-        default: return operation.operands.allSatisfy { !reachesMember($0) }
-        }
-    }
-
-    /// Whether a value depends on a member without a group between.
-    private func reachesMember(_ value: ValueID) -> Bool {
-        guard let position = fusion.table.definitions[value] else { return false }
-        if members.contains(position) { return true }
-        if fusion.groupOf[position] != nil { return false }
-        return fusion.graph.operations[position].operands.contains(where: reachesMember)
-    }
 }

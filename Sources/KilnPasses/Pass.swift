@@ -18,17 +18,17 @@ public struct Pass: Sendable {
 
 /// The passes of this layer.
 public enum Passes {
-    public static let all: [Pass] = [
-        Pass("common-subexpressions", "merges operations that compute the same", CommonSubexpressions.apply(to:)),
-        Pass("simplify", "rewrites by rules that keep every bit", { try Simplify().apply(to: $0) }),
-        Pass("simplify-fast", "rewrites by rules that hold for real numbers", { try Simplify(fastMath: true).apply(to: $0) }),
-        Pass("find-attention", "makes one op of attention that is written out", FindAttention.apply(to:)),
-        Pass("dead-code", "drops what no output depends on", DeadCode.apply(to:)),
-        Pass("inline-calls", "puts the bodies of calls in their place", InlineCalls.apply(to:)),
-        Pass("differentiate", "adds the gradients of the first output's sum with respect to the float inputs",
-             Differentiate.apply(to:)),
-        Pass("fuse", "groups operations into kernels", Fuse.run),
-    ]
+    public static let commonSubexpressions = Pass("common-subexpressions", "merges operations that compute the same", CommonSubexpressions.apply(to:))
+    public static let simplify = Pass("simplify", "rewrites by rules that keep every bit", { try Simplify().apply(to: $0) })
+    public static let simplifyFast = Pass("simplify-fast", "rewrites by rules that hold for real numbers", { try Simplify(fastMath: true).apply(to: $0) })
+    public static let findAttention = Pass("find-attention", "makes one op of attention that is written out", FindAttention.apply(to:))
+    public static let deadCode = Pass("dead-code", "drops what no output depends on", DeadCode.apply(to:))
+    public static let inlineCalls = Pass("inline-calls", "puts the bodies of calls in their place", InlineCalls.apply(to:))
+    public static let differentiate = Pass("differentiate", "adds the gradients of the first output's sum with respect to the float inputs",
+                                           Differentiate.apply(to:))
+    public static let fuse = Pass("fuse", "groups operations into kernels", Fuse.run)
+
+    public static let all = [commonSubexpressions, simplify, simplifyFast, findAttention, deadCode, inlineCalls, differentiate, fuse]
 
     /// The pass with the given name.
     public static func named(_ name: String) -> Pass? { all.first { $0.name == name } }

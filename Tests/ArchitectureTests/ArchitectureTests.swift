@@ -43,6 +43,77 @@ struct ArchitectureTests {
         #expect(imports > 200)
     }
 
+    /// Below each folder of the C runtime, those whose headers its files may include. All may include kiln.h and kiln_abi.h.
+    private static let runtimeArrows: [String: Set<String>] = [
+        "base": [],
+        "memory": ["base"],
+        "pool": ["base"],
+        "share": ["base", "memory", "pool"],
+        "threads": ["base", "memory", "pool", "share"],
+        "program": ["base"],
+        "devices": ["base", "program"],
+        "cuda": ["base", "memory", "pool", "share", "threads", "program", "devices"],
+        "run": ["base", "memory", "pool", "share", "threads", "program", "devices", "cuda"],
+        "emulator": ["base", "devices"], // by what kiln.h declares
+    ]
+
+    @Test func theRuntimesFoldersIncludeOnlyWhatIsBelowThem() throws {
+        let folder = Checkout.root.appending(path: "Runtime")
+        let paths = try FileManager.default.subpathsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".c") || $0.hasSuffix(".h") }
+        var includes = 0
+        for path in paths {
+            let parts = path.split(separator: "/").map(String.init)
+            if parts.contains("include") { continue }
+            guard parts.count == 2, let allowed = Self.runtimeArrows[parts[0]] else {
+                Issue.record("Runtime/\(path) has no place among the folders: give it one here and in the architecture")
+                continue
+            }
+            let text = try String(contentsOf: folder.appending(path: path), encoding: .utf8)
+            for match in text.matches(of: #/#include "([^"]+)"/#) {
+                includes += 1
+                let included = match.1.split(separator: "/").map(String.init)
+                if included.last == "kiln.h" || included.last == "kiln_abi.h" || included.last == "kiln_emulator.h" { continue }
+                if included.count == 1 { continue } // of the same folder
+                #expect(included.first == ".." && allowed.contains(included[1]), "Runtime/\(path) includes \(match.1)")
+            }
+        }
+        print("includes: \(includes) in \(paths.count) files of the runtime")
+        #expect(Set(paths.map { String($0.split(separator: "/")[0]) }) == Set(Self.runtimeArrows.keys).union(["include"]))
+        #expect(includes > 50)
+    }
+
+    /// A call of another file's function is an arrow too: it leads to a folder that may be included, and back to no file that it comes from.
+    @Test func theRuntimesFilesCallOnlyWhatIsBelowThem() throws {
+        let folder = Checkout.root.appending(path: "Runtime")
+        let paths = try FileManager.default.subpathsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".c") }
+        let texts = try Dictionary(uniqueKeysWithValues: paths.map {
+            ($0, try String(contentsOf: folder.appending(path: $0), encoding: .utf8).replacing(#/(?m)\/\/.*$/#, with: ""))
+        })
+        // A definition begins a line.
+        var homes: [String: String] = [:]
+        for (path, text) in texts {
+            for match in text.matches(of: #/(?m)^[a-z][\w *]*?\b(kiln_\w+)\([^;{]*\)\s*\{/#) where !match.0.hasPrefix("static") { homes[String(match.1)] = path }
+        }
+        var calls = 0
+        var arrows: [String: Set<String>] = [:]
+        for (path, text) in texts {
+            let own = String(path.split(separator: "/")[0])
+            for match in text.matches(of: #/\b(kiln_\w+)\(/#) {
+                guard let home = homes[String(match.1)], home != path else { continue }
+                calls += 1
+                arrows[path, default: []].insert(home)
+                let there = String(home.split(separator: "/")[0])
+                #expect(there == own || Self.runtimeArrows[own]?.contains(there) == true, "Runtime/\(path) calls \(match.1) of \(home)")
+            }
+        }
+        // What calls nothing that is left is taken away, again and again; what stays is in a circle.
+        var left = Set(paths)
+        while let free = left.first(where: { arrows[$0, default: []].isDisjoint(with: left) }) { left.remove(free) }
+        #expect(left.isEmpty, "in or above a circle of calls: \(left.sorted())")
+        print("calls between the runtime's files: \(calls) of \(homes.count) functions")
+        #expect(calls > 200 && homes.count > 150)
+    }
+
     /// The C libraries have one importer each.
     @Test(arguments: [("CLLVM", "KilnLLVM"), ("CLLD", "KilnLLVM"), ("KilnRuntime", "KilnExecution"), ("CZlib", "Kiln")])
     func foreignModulesHaveOneImporter(_ module: String, _ importer: String) throws {
@@ -65,6 +136,26 @@ struct ArchitectureTests {
         }
         #expect(declared > 15)
         #expect(!manifest.contains("unsafeFlags"), "unsafe flags keep other packages from depending on Kiln")
+    }
+
+    /// Which schedules a target has is said in one table; the host's ask no more than that.
+    @Test func schedulesAreListedInOneTable() throws {
+        let files = try Checkout.sources().filter { $0.target == "KilnKernels" && $0.path.hasPrefix("Schedules/") }
+        let table = try #require(files.first { $0.path.hasSuffix("ScheduleTable.swift") }).lines.joined(separator: "\n")
+        var schedules = 0
+        for file in files {
+            for (number, text) in file.code {
+                if let match = text.firstMatch(of: #/struct (\w+): Schedule\b/#) {
+                    schedules += 1
+                    #expect(table.contains("\(match.1).self"), "\(file.path):\(number): the table lacks \(match.1)")
+                }
+                if !file.path.contains("Team/"), !file.path.hasSuffix("ScheduleTable.swift") {
+                    #expect(!text.contains("target.gpu"), "\(file.path):\(number) asks for a GPU: give the GPU a schedule of its own")
+                }
+            }
+        }
+        print("schedules: \(schedules) in \(files.count) files")
+        #expect(schedules > 15)
     }
 
     @Test func thePipelineReadsInOneSitting() throws {
@@ -96,9 +187,10 @@ struct ArchitectureTests {
         #expect(files > 60 && strings > 100)
     }
 
-    /// Words that are an op's name by chance: keywords of the loop IR's text, and a label.
+    /// Words that are an op's name by chance: keywords of the loop IR's text, a label, and an extension of the processor.
     private static let otherWords: [String: Set<String>] = [
         "LoopIR/Parser.swift": ["if", "while"], "LoopIR/Parser+Statements.swift": ["if"], "LoopIR/Parser+Team.swift": ["xor"], "StepEmitter.swift": ["round"],
+        "CPUFeatures.swift": ["fma"],
     ]
 
     /// Files stay small enough to have one subject, and begin by saying what it is.

@@ -33,8 +33,12 @@ func checkKernels(_ cases: [Case], symbols sets: [[String: Int]] = [["n": 5]], s
     guard !cases.isEmpty else { return 0 }
     do {
         let batch = try Batch(cases)
-        let compiled = try Compiled.all(batch.graph, runner)
-        for symbols in sets { try check(batch, compiled, symbols, seed, runner) }
+        let lowered = try Compiled.lowered(batch.graph, runner)
+        let detail = "\(runner.testDescription), seed \(seed), \(sets.map { $0.sorted { $0.key < $1.key } }), \(cases.map { "\($0.label) \($0.numbers)" })"
+        _ = try Verdicts.check(lowered.map(\.program), detail) {
+            let compiled = try lowered.map { try Compiled($0) }
+            return try sets.reduce(true) { try check(batch, compiled, $1, seed, runner) && $0 }
+        }
         return cases.count * sets.count
     } catch where cases.count > 1 {
         // Which one it is shows when each is alone.
@@ -45,7 +49,9 @@ func checkKernels(_ cases: [Case], symbols sets: [[String: Int]] = [["n": 5]], s
     }
 }
 
-private func check(_ batch: Batch, _ compiled: [Compiled], _ symbols: [String: Int], _ seed: UInt64, _ runner: Runner) throws {
+/// Whether all cases agree with the interpreter; each that does not is recorded.
+private func check(_ batch: Batch, _ compiled: [Compiled], _ symbols: [String: Int], _ seed: UInt64, _ runner: Runner) throws -> Bool {
+    var agrees = true
     let inputs = try batch.draw(seed: seed, symbols: symbols)
     let flat = inputs.flatMap { $0 }
     var results = try compiled.map { try $0.runInEveryOrder(flat, runner)[...] }
@@ -59,10 +65,12 @@ private func check(_ batch: Batch, _ compiled: [Compiled], _ symbols: [String: I
         let bounds = try Bound.ofResults(item.op, alone.context(of: last), operands, Array(expected))
         for (program, kernels) in zip(compiled, got) {
             guard let problem = zip(zip(bounds, kernels), expected).lazy.compactMap({ $0.0.disagreement($0.1, $1) }).first else { continue }
+            agrees = false
             let place = program.gpu.map { " on \($0.name)" } ?? ""
             Issue.record("\(item.label)\(place) with \(symbols), numbers \(item.numbers): \(problem)\n\(try item.graph())\(sizeNote(values))")
         }
     }
+    return agrees
 }
 
 /// The inputs themselves where they are few.

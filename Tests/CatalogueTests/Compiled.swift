@@ -35,18 +35,39 @@ struct Compiled {
         self.gpu = gpu
     }
 
-    /// A graph compiled for all targets of a runner. Targets whose loops are the same have one in common.
-    static func all(_ graph: Graph, _ runner: Runner) throws -> [Compiled] {
-        var found: [Compiled] = []
+    /// A graph compiled for all targets of a runner.
+    static func all(_ graph: Graph, _ runner: Runner) throws -> [Compiled] { try lowered(graph, runner).map { try Compiled($0) } }
+
+    /// A graph's loops for one target.
+    struct Lowered {
+        let groups: Graph
+        let program: Program
+        let target: Target
+    }
+
+    /// A graph's loops for all targets of a runner. Targets whose loops are the same have one in common.
+    static func lowered(_ graph: Graph, _ runner: Runner) throws -> [Lowered] {
+        var found: [Lowered] = []
         for target in runner.targets {
             var options = options
             options.target = target
-            let groups = try Pipeline.fuse(Pipeline.simplify(graph, options), options)
-            let program = try Pipeline.lower(groups, checks: SizeChecks(of: graph, in: groups), options)
+            let (checked, indices) = try Pipeline.checkIndices(graph, options)
+            let groups = try Pipeline.fuse(Pipeline.simplify(checked, options), options)
+            var checks = try SizeChecks(of: checked, in: groups)
+            checks.indices = indices
+            let program = try Pipeline.lower(groups, checks: checks, options)
             if found.contains(where: { $0.program == program }) { continue }
-            found.append(Compiled(groups: groups, program: program, executable: try load(Pipeline.generate(program, options)), gpu: target.gpu))
+            found.append(Lowered(groups: groups, program: program, target: target))
         }
         return found
+    }
+
+    /// The loops' machine code.
+    init(_ lowered: Lowered) throws {
+        var options = Self.options
+        options.target = lowered.target
+        let executable = try Self.load(Pipeline.generate(lowered.program, options))
+        self.init(groups: lowered.groups, program: lowered.program, executable: executable, gpu: lowered.target.gpu)
     }
 
     static let options = Options(threads: 1, verifies: true)

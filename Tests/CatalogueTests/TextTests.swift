@@ -53,7 +53,8 @@ struct TextTests {
                 #expect(same(try loops.run(inputs), expected), "\(op.name) \(dtype): the loops")
                 let (a, b) = (try Interpreter.run(groups, inputs: inputs, symbols: ["n": 5]),
                               try Interpreter.run(batch.graph, inputs: inputs, symbols: ["n": 5]))
-                #expect(same(a, b), "\(op.name) \(dtype): the groups")
+                // Words of index checks come after the graph's own outputs.
+                #expect(same(Array(a.prefix(b.count)), b), "\(op.name) \(dtype): the groups")
                 cases += 3 * batch.cases.count
             }
             return cases

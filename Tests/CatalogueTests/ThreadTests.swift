@@ -24,11 +24,38 @@ import Testing
         if let op = Catalogue.op(named: "scan_sum") {
             cases.append(Case(op, sample(dtype, [[257, 513]], ["axis": .int(1), "reverse": .bool(false), "exclusive": .bool(false)])))
         }
+        // Scans cut into parts, in both directions, and scatters whose updates have owners; some go nowhere.
+        for (number, (shape, axis)) in [([1 << 16 | 5], 0), ([3, 20_011], 1), ([20_009, 3], 0), ([1001, 70], 0), ([2, 8200, 5], 1)].enumerated() {
+            for (name, isReverse) in [("scan_sum", number % 2 == 1), ("scan_max", number % 2 == 0)] {
+                guard let op = Catalogue.op(named: name) else { continue }
+                cases.append(Case(op, sample(dtype, [shape], ["axis": .int(axis), "reverse": .bool(isReverse), "exclusive": .bool(number > 1)])))
+            }
+        }
+        for name in ["scatter_add", "scatter_set", "scatter_max"] {
+            guard let op = Catalogue.op(named: name) else { continue }
+            for (base, count, axis) in [([700], 9000, 0), ([700, 33], 2100, 0), ([3, 700, 5], 5000, 1), ([2, 301], 5001, 1), ([40, 300], 20, 0)] {
+                var updates = base
+                updates[axis] = count
+                let types = [TensorType(dtype, base.map { .constant($0) }), TensorType(dtype, updates.map { .constant($0) }), TensorType(.i64, [.constant(count)])]
+                cases.append(Case(op, OpSample(types, ["axis": .int(axis)], integerRanges: [2: -base[axis] - 3...base[axis] + 3])))
+            }
+        }
         if let op = Catalogue.op(named: "contract") {
-            for (m, k, n) in [(129, 257, 65), (3, 4099, 17), (257, 33, 130), (1, 513, 513)] {
+            for (m, k, n) in [(129, 257, 65), (3, 4099, 17), (20, 2100, 20), (257, 33, 130), (1, 513, 513)] {
                 cases.append(Case(op, sample(dtype, [[m, k], [k, n]], ["left_batch": .ints([]), "right_batch": .ints([]), "left_reduce": .ints([1]),
                                                                       "right_reduce": .ints([0])])))
             }
+            // Few rows by columns that lie either way.
+            for (m, k, n) in [(1, 517, 261), (2, 133, 67), (5, 129, 77), (16, 65, 64), (20, 67, 101)] {
+                for shape in [[k, n], [n, k]] {
+                    cases.append(Case(op, sample(dtype, [[m, k], shape], ["left_batch": .ints([]), "right_batch": .ints([]), "left_reduce": .ints([1]),
+                                                                          "right_reduce": .ints([shape == [k, n] ? 0 : 1])])))
+                }
+            }
+            cases.append(Case(op, sample(dtype, [[3, 1, 131], [3, 131, 67]], ["left_batch": .ints([0]), "right_batch": .ints([0]),
+                                                                              "left_reduce": .ints([2]), "right_reduce": .ints([1])])))
+            cases.append(Case(op, sample(dtype, [[131, 67], [131, 2]], ["left_batch": .ints([]), "right_batch": .ints([]), "left_reduce": .ints([0]),
+                                                                        "right_reduce": .ints([0])])))
             cases.append(Case(op, sample(dtype, [[9, 33, 65], [9, 65, 33]], ["left_batch": .ints([0]), "right_batch": .ints([0]),
                                                                               "left_reduce": .ints([2]), "right_reduce": .ints([1])])))
         }

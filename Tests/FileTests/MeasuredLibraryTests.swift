@@ -34,7 +34,7 @@ import Testing
         try LibraryTests.inFolder { folder in
             try Self.graph("found").writeLibrary(to: folder + "/lib.so", header: folder + "/lib.h")
             let header = String(decoding: try FileSystem.contents(of: folder + "/lib.h"), as: UTF8.self)
-            #expect(header.contains("// measured: found (at most n)") && header.contains("found_run_measured(&input"))
+            #expect(header.contains("// measured: found (at most n)") && header.contains("found_run_measured(inputs, 1, outputs, 2"))
             let executable = try SharedLibrary(path: folder + "/lib.so").executable("found")
             #expect(executable.symbols == ["n", "found"])
             for values in Self.inputs {

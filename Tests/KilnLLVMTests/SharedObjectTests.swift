@@ -4,6 +4,7 @@ import Foundation
 import KilnIR
 import KilnKernels
 import KilnLLVM
+import KilnRuntime
 import Testing
 
 /// A caller's tensor as kiln.h lays it out; declared here, because the library under test has a runtime of its own.
@@ -111,6 +112,84 @@ private typealias Run = @convention(c) (UnsafeRawPointer?, Int64, UnsafeRawPoint
             let arguments = ["-std=c99", "-Wall", "-Wextra", "-Werror", "main.c", "-o", "main", "-L.", "-lerfsum", "-Wl,-rpath,\(folder.path)"]
             #expect(try execute(clang!, arguments, in: folder) == 0)
             #expect(try execute(folder.appending(path: "main").path, [], in: folder) == 0)
+        }
+    }
+
+    /// The header and kiln.h declare the same types, whichever comes first.
+    @Test(.enabled(if: clang != nil), arguments: ["#include <kiln.h>\n#include \"erfsum.h\"", "#include \"erfsum.h\"\n#include <kiln.h>"])
+    func theHeaderAndKilnsOwnGoTogether(_ includes: String) throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "kiln-header-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try CHeader.text(for: model).write(to: folder.appending(path: "erfsum.h"), atomically: true, encoding: .utf8)
+        try "\(includes)\nkiln_tensor t = {0, KILN_F64, 0, 0};\nkiln_status s = KILN_UNSUPPORTED_CPU;\n"
+            .write(to: folder.appending(path: "main.c"), atomically: true, encoding: .utf8)
+        let runtime = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Runtime/include").path
+        for language in [["-x", "c", "-std=c99"], ["-x", "c++", "-std=c++17"]] {
+            #expect(try execute(clang!, language + ["-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I\(runtime)", "main.c"], in: folder) == 0)
+        }
+    }
+
+    /// Names come from models' files: whatever they hold, the header declares what the model exports and nothing else.
+    @Test(.enabled(if: clang != nil)) func namesDoNotBecomeCode() throws {
+        var hostile = model
+        let names = ["x\nint evil(void) { return 1; }\n//", "y\r\nint evil;\\", "z??/\u{2028}*/ int evil; /* \u{202e}"]
+        for index in hostile.buffers.indices { hostile.buffers[index].name = names[index % names.count] }
+        let text = CHeader.text(for: hostile), plain = CHeader.text(for: model)
+        func code(_ header: String) -> [String] { header.split(whereSeparator: \.isNewline).map(String.init).filter { !$0.hasPrefix("//") } }
+        #expect(code(text) == code(plain))
+        #expect(text.split(whereSeparator: \.isNewline).allSatisfy { !$0.hasSuffix("\\") && !$0.contains("??/") })
+        #expect(text.contains("// inputs[0]: x\\u{a}int evil(void) { return 1; }\\u{a}//: f64[n, 3]"))
+        let folder = FileManager.default.temporaryDirectory.appending(path: "kiln-header-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try (text + "int evil(void);\nint evil(void) { return 0; }\n").write(to: folder.appending(path: "main.c"), atomically: true, encoding: .utf8)
+        #expect(try execute(clang!, ["-std=c99", "-trigraphs", "-Wall", "-Werror", "-fsyntax-only", "main.c"], in: folder) == 0)
+    }
+
+    @Test func theHeadersExampleIsOfTheModel() throws {
+        let text = CHeader.text(for: model)
+        #expect(text.contains("//     kiln_tensor inputs[2] = {"))
+        #expect(text.contains("//       {x0, KILN_F64, 2, (const int64_t[]){8, 3}},   // in0\n"))
+        #expect(text.contains("//     if (erfsum_run(inputs, 2, outputs, 1) != KILN_OK) puts(erfsum_last_error());"))
+    }
+
+    @Test func whatNoCallerCouldUse() throws {
+        var twice = model
+        for index in twice.buffers.indices { if case .input = twice.buffers[index].storage { twice.buffers[index].name = "same" } }
+        #expect { try SharedObject.build(twice, target: host, to: "/tmp/never.so") } throws: { "\($0)".contains("two inputs have the name 'same'") }
+        let type = TensorType(.f64, [Dim.symbol("a") + Dim.symbol("b")])
+        let sum = program("sum", inputs: [type], outputs: [type], symbols: ["a", "b"], body: [])
+        #expect { try SharedObject.build(sum, target: host, to: "/tmp/never.so") } throws: {
+            let text = "\($0)"
+            return text.contains("the size 'a'") && text.contains("in0: f64[a + b]")
+        }
+    }
+
+    /// The compiler's list of the processor's extensions and the runtime's are one.
+    @Test func extensionsAreTheRuntimes() throws {
+        for (code, name) in CPUFeatures.names.enumerated() { #expect(kiln_cpu_feature_name(Int64(code)).map { String(cString: $0) } == name) }
+        #expect(kiln_cpu_feature_name(Int64(CPUFeatures.names.count)) == nil && kiln_cpu_feature_name(-1) == nil)
+        // What the library was compiled for is in its table, and this processor has it.
+        try withLibrary { library in
+            let handle = try #require(dlopen(library.path, RTLD_NOW | RTLD_LOCAL))
+            defer { dlclose(handle) }
+            let check = unsafeBitCast(try #require(dlsym(handle, "erfsum_check")), to: (@convention(c) () -> Int32).self)
+            let features = unsafeBitCast(try #require(dlsym(handle, "erfsum_cpu_features")),
+                                         to: (@convention(c) (UnsafeMutablePointer<CChar>?, Int) -> Int64).self)
+            #expect(check() == 0)
+            var text = [CChar](repeating: 0, count: 1000)
+            let length = features(&text, text.count)
+            #expect(length > 0 && length < 1000)
+            #expect(Set(String(decoding: text.prefix(Int(length)).map(UInt8.init(bitPattern:)), as: UTF8.self).split(separator: ", ").map(String.init)).isSubset(of: CPUFeatures.names))
+        }
+    }
+
+    @Test func aClosedLibraryIsGone() throws {
+        try withLibrary { library in
+            let handle = try #require(dlopen(library.path, RTLD_NOW | RTLD_LOCAL))
+            dlclose(handle)
+            #expect(dlopen(library.path, RTLD_NOW | RTLD_NOLOAD) == nil)
         }
     }
 

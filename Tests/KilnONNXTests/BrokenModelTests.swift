@@ -1,5 +1,6 @@
 // Models that are wrong in ways that no exporter's are: each is refused with an error that says so, soon, and nothing traps.
 
+import Foundation
 import Kiln
 import KilnIR
 import KilnONNX
@@ -56,5 +57,64 @@ import Testing
             """
         #expect(try graph(sparse).contains("has 1 of 1099511627776 elements"))
         #expect(try graph("initializer { name: 'n' data_type: 7 int64_data: 1099511627776 } node { op_type: 'HannWindow' input: 'n' output: 'y' }").contains("needs a size"))
+    }
+
+    @Test func namesMeanOneThingEach() throws {
+        #expect(try graph("node { op_type: 'Relu' input: 'x' output: 'y' } node { op_type: 'Neg' input: 'x' output: 'y' }").contains("makes 'y', which is there already"))
+        #expect(try graph("node { op_type: 'Relu' input: 'x' output: 'x' } node { op_type: 'Neg' input: 'x' output: 'y' }").contains("makes 'x', which is there already"))
+        #expect(try graph("node { op_type: 'Relu' input: 'x' output: 'y' } output { name: 'y' }").contains("two outputs of the name 'y'"))
+    }
+
+    @Test func statedTypesAreHeldAgainstTheirOutputs() throws {
+        func stated(_ type: String) throws -> String {
+            try problem("graph { input { name: 'x' type { tensor_type { elem_type: 1 shape { dim { dim_value: 2 } } } } } node { op_type: 'Relu' input: 'x' output: 'y' } "
+                + "output { name: 'y' type { tensor_type { \(type) } } } }")
+        }
+        #expect(try stated("elem_type: 7").contains("has elements of type float, and the model says int64"))
+        #expect(try stated("elem_type: 1 shape { dim { dim_value: 3 } }").contains("has the size 2 along axis 0, and the model says 3"))
+        #expect(try stated("elem_type: 1 shape { }").contains("has 1 axes, and the model says 0"))
+        #expect(try stated("elem_type: 1 shape { dim { dim_param: 'n' } }") == "" && stated("elem_type: 1") == "")
+    }
+
+    @Test func valuesAreForInputs() throws {
+        let bytes: [UInt8] = try ProtoModel(textFormatString: """
+            opset_import { version: 20 } graph { input { name: 'x' type { tensor_type { elem_type: 1 shape { dim { dim_value: 2 } } } } }
+            node { op_type: 'Relu' input: 'x' output: 'y' } output { name: 'y' } }
+            """).serializedBytes()
+        do {
+            _ = try ONNXModel(bytes: bytes).imported(ImportOptions(values: ["k": Literal(.i64, [], scalars: [.integer(1)])]))
+            Issue.record("a value for no input is taken")
+        } catch { #expect("\(error)".contains("'k', which is no input of the model\n  fix: choose from x")) }
+    }
+
+    @Test func unknownOperatorsSayWhatHelps() throws {
+        let unknown = try graph("node { op_type: 'Nothing' input: 'x' output: 'y' }")
+        #expect(unknown.contains("there is no such operator in Kiln") && unknown.contains("fix: write the model with other operators"))
+    }
+
+    @Test func tensorsOutsideOfTheFolderAreLeftAlone() throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "kiln-external-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: folder + "/model", withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        func imported(_ location: String, _ more: String = "") throws -> String {
+            let model = try ProtoModel(textFormatString: """
+                opset_import { version: 20 } graph { initializer { name: 'w' dims: 2 data_type: 1 data_location: 1
+                external_data { key: 'location' value: '\(location)' } \(more) } node { op_type: 'Relu' input: 'w' output: 'y' } output { name: 'y' } }
+                """)
+            try Data(model.serializedBytes() as [UInt8]).write(to: URL(fileURLWithPath: folder + "/model/m.onnx"))
+            do {
+                _ = try ONNXModel(contentsOf: folder + "/model/m.onnx").imported()
+                return ""
+            } catch { return "\(error)" }
+        }
+        for name in ["/secret", "/model/w"] { try Data(repeating: 0, count: 24).write(to: URL(fileURLWithPath: folder + name)) }
+        try FileManager.default.createSymbolicLink(atPath: folder + "/model/out", withDestinationPath: "../secret")
+        try FileManager.default.createSymbolicLink(atPath: folder + "/model/in", withDestinationPath: "w")
+        #expect(mkfifo(folder + "/model/pipe", 0o600) == 0)
+        #expect(try imported("w") == "" && imported("in") == "")
+        #expect(try imported("w", "external_data { key: 'offset' value: '16' }") == "")
+        #expect(try imported("w", "external_data { key: 'offset' value: '20' }").contains("which has 24"))
+        #expect(try imported("out").contains("is a link that leads out of the model's folder"))
+        #expect(try imported("pipe").contains("is no plain file"))
     }
 }

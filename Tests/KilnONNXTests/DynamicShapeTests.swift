@@ -1,9 +1,11 @@
 // Models whose sizes are open, written as exporters write them: their symbols must come through the shape arithmetic as themselves,
 // and one compile must serve every size.
 
+import Foundation
 import Kiln
 import KilnIR
 import KilnONNX
+import Synchronization
 import Testing
 
 @Suite struct DynamicShapeTests {
@@ -162,5 +164,21 @@ import Testing
         #expect(try compiled.run([Literal(.f32, [3], doubles: [0, 0, 0])])[0].doubles == [1, 2, 3])
         let error = #expect(throws: (any Error).self) { try compiled.run([Literal(.f32, [5], doubles: [0, 0, 0, 0, 0])]) }
         #expect("\(String(describing: error))".contains("0..<sequence is not within axis 0, of size 4"))
+    }
+
+    /// What decides a shape may be computed through a chain as long as the model, on a thread with little stack.
+    @Test func sizesComeThroughLongChains() throws {
+        var model = TestModel()
+        let x = model.input("x", .float, "n, 3")
+        var shape = model.node("Shape", x)
+        let zeros = model.integers(0, 0)
+        for _ in 0..<4000 { shape = model.node("Add", shape, zeros) }
+        model.output(model.node("Reshape", x, shape))
+        let types = Mutex<[String]>([])
+        let thread = Thread { [model] in types.withLock { $0 = (try? model.types()) ?? [] } }
+        thread.stackSize = 512 << 10
+        thread.start()
+        while !thread.isFinished { usleep(1000) }
+        #expect(types.withLock { $0 } == ["f32[n, 3]"])
     }
 }

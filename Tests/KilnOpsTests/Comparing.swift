@@ -45,7 +45,7 @@ func specials(_ dtype: DType) -> [Scalar] {
     default: (.greatestFiniteMagnitude, .leastNormalMagnitude, .leastNonzeroMagnitude)
     }
     let magnitudes = [0, 1, 0.5, 1.5, 2, 2.5, 3, 10, 100, most, least, tiny, .infinity]
-    return (magnitudes + magnitudes.map { -$0 } + [.nan]).map { Scalar.real($0).cast(to: dtype) }
+    return (magnitudes + magnitudes.map { -$0 } + [.nan]).map { Scalar.real($0).converted(to: dtype) }
 }
 
 /// All lists of one element of each column, or of the columns' elements side by side where there would be too many.

@@ -48,8 +48,8 @@ private let elementwise = Catalogue.all.filter { $0.reference?.real != nil || $0
     }
 
     private func reference(_ op: OpDefinition, _ arguments: [Scalar], _ dtype: DType, _ result: DType) -> Scalar {
-        if dtype.isFloat, let real = op.reference?.real { return Scalar.real(real(arguments.map(\.double))).cast(to: result) }
-        return op.reference!.integer!(arguments, dtype).cast(to: result)
+        if dtype.isFloat, let real = op.reference?.real { return Scalar.real(real(arguments.map(\.double))).converted(to: result) }
+        return op.reference!.integer!(arguments, dtype).converted(to: result)
     }
 
     /// Pullbacks in f64 against central differences, whose error is about 1e-9 here.

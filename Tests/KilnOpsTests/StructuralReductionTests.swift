@@ -27,6 +27,23 @@ struct StructuralReductionTests {
         #expect(try evaluate(Literal(.f32, [0, 2], doubles: [])) { $0.product(0) }.doubles == [1, 1])
     }
 
+    /// At the ends of the dtype, where a sum would not fit, and anywhere between, against arithmetic of 128 bits.
+    @Test(arguments: DType.integers) func meansOfIntegersAreExact(_ dtype: DType) throws {
+        var numbers = SampleNumbers(seed: 7)
+        var rows: [[Scalar]] = [[dtype.greatest, dtype.greatest], [dtype.least, dtype.least], [dtype.greatest, dtype.least], [dtype.least, .integer(0)],
+                                [dtype.greatest, dtype.greatest, dtype.least], [dtype.least, dtype.least, dtype.greatest], [.integer(-1), .integer(0)]]
+        for count in 1...40 { rows.append((0..<count).map { _ in .unsigned(.random(in: 0 ... .max, using: &numbers)) }) }
+        for row in rows {
+            let literal = Literal(dtype, [row.count], scalars: row)
+            let whole = literal.scalars.map { dtype.isUnsigned ? Int128(UInt64(bitPattern: $0.int64)) : Int128($0.int64) }
+            let mean = whole.reduce(0, +) / Int128(row.count)
+            #expect(try evaluate(literal) { $0.truncatedMean([0]) }[0].int64 == Int64(truncatingIfNeeded: mean), "\(literal)")
+        }
+        let open = try evaluate([Literal(dtype, [2, 2], scalars: [1, 2, 3, 5])], symbolic: [TensorType(dtype, ["n", 2])]) { $0[0].truncatedMean([0], keepDims: true) }
+        #expect(open.shape == [1, 2] && open.doubles == [2, 3])
+        #expect(throws: ShapeError.self) { try evaluate(self.matrix) { $0.truncatedMean([0]) } }
+    }
+
     @Test func statistics() throws {
         #expect(try evaluate(matrix) { $0.variance(1) }.isNear([2], [14.7, 12.5]))
         #expect(try evaluate(matrix) { $0.std(0, unbiased: false) }.isNear([5], [1, 1, 1, 4.5, 1]))

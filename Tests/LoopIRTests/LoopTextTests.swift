@@ -14,6 +14,7 @@ let example = """
       constant @c: f32[3] = f32[3] [1.0, -0.0, nan]
       packed @p: f32[4] = @c from 2 outer [] across [3, -1] by 2 depth [1, 7]
       arena @count: i64[] at 64
+      arena @u: f32[n, 4096] at 16384*n
       kernel @k at "main.swift":12 {
         parallel d0 < n work 4096*n {
           local $0: f32[16]
@@ -62,6 +63,7 @@ let example = """
           launch @k
         } while @more {
           launch @k
+          exchange @t with @u
         }
       }
     }
@@ -86,11 +88,11 @@ let example = """
     }
 
     static let errors: [(String, String, String)] = [
-        ("launch @k\n", "launch @q\n", "p:45:12: there is no kernel `q`"),
-        ("%1 = multiply f32", "%1 = multiplied f32", "p:16:16: expected an instruction, found `multiplied`"),
+        ("launch @k\n", "launch @q\n", "p:46:12: there is no kernel `q`"),
+        ("%1 = multiply f32", "%1 = multiplied f32", "p:17:16: expected an instruction, found `multiplied`"),
         ("@x#1: f32", "@x: f32", "p:3:12: there is a `x` already; name this one `x#1`"),
-        ("for d1", "for x1", "p:13:11: expected an index variable, such as `d0`, found `x1`"),
-        ("d0 >= 0", "d0 >= 1", "p:33:49: expected `0`, found `1`"),
+        ("for d1", "for x1", "p:14:11: expected an index variable, such as `d0`, found `x1`"),
+        ("d0 >= 0", "d0 >= 1", "p:34:49: expected `0`, found `1`"),
     ]
 
     @Test(arguments: errors.indices) func saysWhatIsWrong(number: Int) throws {

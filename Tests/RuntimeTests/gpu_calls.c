@@ -14,7 +14,8 @@ static void test_places(void) {
   EXPECT(affine_is_right(&gpu_affine, 100));
   EXPECT_EQUAL(fake->launches, 8);
   EXPECT(affine_is_right(&gpu_affine, 0));
-  EXPECT(affine_is_right(&affine, 100)); // has code for the CPU alone
+  EXPECT_FAILURE(run_affine_program(&affine, (double[1]){0}, (double[1]){0}, 1), KILN_NO_DEVICE,
+                 "program 'affine' was compiled for the CPU alone and can't run on a GPU");
   EXPECT_EQUAL(fake->launches, 8);
   EXPECT_FAILURE(kiln_set_place((kiln_place)7), KILN_OUT_OF_RANGE, "7 is no place: they are automatic, CPU and GPU");
 
@@ -29,6 +30,8 @@ static void test_places(void) {
   EXPECT_FAILURE(kiln_device_wait(device), KILN_NO_DEVICE, "the device 'Fake 0' was closed by kiln_shutdown");
   EXPECT_EQUAL(kiln_device_stats(device).live, 0);
   EXPECT(affine_is_right(&gpu_affine, 100)); // opens it again
+  EXPECT_FAILURE(kiln_device_wait(device), KILN_NO_DEVICE, "the device 'Fake 0' was closed by kiln_shutdown");
+  EXPECT_OK(kiln_gpu_open(0, &device));
   EXPECT_OK(kiln_device_wait(device));
   expect_clean();
 }
@@ -52,6 +55,53 @@ static void test_checks(void) {
   EXPECT_FAILURE(run_affine_program(&gpu_affine, x, y, 2), KILN_CHECK_FAILED, "x starts below 0 (Affine.swift:2)");
   for (int i = 0; i < 3; i++) EXPECT(affine_is_right(&gpu_affine, 100));
   EXPECT_EQUAL(fake->count("cuGraphLaunch"), 0);
+  expect_clean();
+}
+
+/// The affine program, whose word for an index check is what lies first in x.
+static int32_t enter_checked(const kiln_device_call *call) {
+  int32_t status = affine_codes[0].entry(call);
+  if (status == 0) status = -call->copy(call->device, call->status, call->inputs[0], sizeof *call->status);
+  return status;
+}
+
+/// The word is looked at when results are read, or when the device is waited for; also that of a call that was recorded.
+static void test_index_checks(void) {
+  const kiln_dim four = DIM("4", CONSTANT(4));
+  const kiln_index_check check = {"take", "Affine.swift:5", 1, 0, four};
+  kiln_device_program code = affine_codes[0];
+  code.entry = enter_checked;
+  kiln_program_info program = gpu_affine;
+  program.devices = &code;
+  program.check_count = 1;
+  program.checks = &check;
+  const char *text = "take: index 5 is out of range for axis 1 of size 4 (Affine.swift:5); fix: pass indices from 0 to 3";
+  const uint64_t five = 10;
+  double right[2] = {0, 1}, wrong[2] = {0, 1}, y[2];
+  memcpy(wrong, &five, sizeof five);
+  for (int i = 0; i < 4; i++) {
+    EXPECT_OK(run_affine_program(&program, right, y, 2));
+    EXPECT(y[0] == 1 && y[1] == 4);
+    EXPECT_FAILURE(run_affine_program(&program, wrong, y, 2), KILN_INDEX_OUT_OF_RANGE, text);
+  }
+  kiln_device *device;
+  void *x_there, *y_there;
+  int64_t n = 2;
+  EXPECT_OK(kiln_gpu_open(0, &device));
+  EXPECT_OK(kiln_device_allocate(device, 16, &x_there));
+  EXPECT_OK(kiln_device_allocate(device, 16, &y_there));
+  EXPECT_OK(kiln_device_write(device, x_there, wrong, 16));
+  for (int i = 0; i < 4; i++) EXPECT_OK(kiln_device_invoke(device, &program, &x_there, &y_there, &n));
+  EXPECT(fake->count("cuGraphLaunch") > 0);
+  EXPECT_FAILURE(kiln_device_wait(device), KILN_INDEX_OUT_OF_RANGE, text);
+  EXPECT_OK(kiln_device_wait(device)); // once is enough
+  EXPECT_OK(kiln_device_invoke(device, &program, &x_there, &y_there, &n));
+  EXPECT_FAILURE(kiln_device_read(device, y, y_there, 16), KILN_INDEX_OUT_OF_RANGE, text);
+  EXPECT_OK(kiln_device_invoke(device, &program, &x_there, &y_there, &n));
+  EXPECT_OK(kiln_forget(&program)); // with a word that nobody has looked at
+  EXPECT_OK(kiln_device_wait(device));
+  EXPECT_OK(kiln_device_free(device, x_there));
+  EXPECT_OK(kiln_device_free(device, y_there));
   expect_clean();
 }
 
@@ -136,6 +186,7 @@ void test_gpu_calls(void) {
   test_places();
   test_second_gpu();
   test_checks();
+  test_index_checks();
   test_measuring();
   test_copies();
   test_time();
@@ -180,6 +231,34 @@ static void test_reuse(void) {
   expect_clean();
 }
 
+/// A handle from before kiln_shutdown does not reach what came after, though addresses come again.
+static void test_stale(void) {
+  kiln_device *before, *after;
+  void *old, *memory;
+  EXPECT_OK(kiln_gpu_open(0, &before));
+  EXPECT_OK(kiln_device_allocate(before, 1000, &old));
+  EXPECT_OK(kiln_shutdown());
+  EXPECT_OK(kiln_gpu_open(0, &after));
+  EXPECT(before != after);
+  EXPECT_OK(kiln_device_allocate(after, 1000, &memory));
+  EXPECT_FAILURE(kiln_device_free(before, memory), KILN_NO_DEVICE, "the device 'Fake 0' was closed by kiln_shutdown");
+  EXPECT_EQUAL(kiln_device_stats(after).live, 1024);
+  EXPECT_OK(kiln_device_free(after, memory));
+  expect_clean();
+}
+
+/// Giving memory back, which a broken GPU can't, leaves the text of the error before.
+static void test_quiet_trim(void) {
+  kiln_device *device;
+  EXPECT_OK(kiln_gpu_open(0, &device));
+  fake->kernel_code = 700;
+  EXPECT(run_affine_program(&gpu_affine, (double[1]){0}, (double[1]){0}, 1) == KILN_DEVICE_FAILED);
+  EXPECT_EQUAL(kiln_set_threads(-1), KILN_OUT_OF_RANGE);
+  kiln_buffer_trim();
+  EXPECT(strcmp(kiln_last_error(), "-1 threads are too few: 0 is the default, 1 is serial") == 0);
+  expect_clean();
+}
+
 static void test_shortage(void) {
   kiln_device *device;
   void *large, *half, *memory;
@@ -209,5 +288,7 @@ static void test_shortage(void) {
 
 void test_gpu_memory(void) {
   test_reuse();
+  test_stale();
+  test_quiet_trim();
   test_shortage();
 }

@@ -224,6 +224,18 @@ static void test_refusals(void) {
     for (int k = 0; k < 3; k++) call_set(device, 0, N);
     EXPECT_EQUAL(fake->count("cuGraphLaunch"), 0);
     EXPECT_EQUAL(fake->live_executables + fake->live_graphs, 0);
+    // It was that call's fault, or the moment's: a later one is recorded.
+    for (int k = 0; k < 2; k++) call_set(device, 0, N);
+    EXPECT_EQUAL(fake->count("cuGraphLaunch"), 2);
+    expect_clean();
+  }
+  // One that always refuses is asked ever more rarely.
+  for (int i = 0; i < 3; i++) {
+    kiln_device *device = prepare_sets();
+    fake->failing = calls[i], fake->failing_code = 1, fake->stays_failing = true;
+    for (int k = 0; k < 100; k++) call_set(device, 0, N);
+    EXPECT(fake->count(calls[i]) <= 6);
+    EXPECT_EQUAL(fake->count("cuGraphLaunch"), 0);
     expect_clean();
   }
 }
@@ -242,8 +254,9 @@ static void test_hidden_read(void) {
   kiln_program_info saved = gpu_affine;
   gpu_affine = program;
   kiln_device *device = prepare_sets();
-  for (int i = 0; i < 4; i++) call_set(device, 0, N);
+  for (int i = 0; i < 20; i++) call_set(device, 0, N);
   EXPECT_EQUAL(fake->count("cuGraphLaunch"), 0);
+  EXPECT_EQUAL(fake->count("cuStreamBeginCapture_v2"), 1);
   gpu_affine = saved;
   expect_clean();
 }

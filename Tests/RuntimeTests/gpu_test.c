@@ -79,6 +79,8 @@ static void test_environment(const char *mode) {
   if (strcmp(mode, "wrong") == 0) {
     EXPECT_FAILURE(run_affine_program(&gpu_affine, x, y, 1), KILN_OUT_OF_RANGE,
                    "the environment's KILN_DEVICE is 'tpu', it can be cpu or gpu");
+    EXPECT_FAILURE(run_affine_program(&affine, x, y, 1), KILN_OUT_OF_RANGE, // which has no code for GPUs
+                   "the environment's KILN_DEVICE is 'tpu', it can be cpu or gpu");
   } else {
     EXPECT(affine_is_right(&gpu_affine, 100));
     EXPECT_EQUAL(fake->launches, strcmp(mode, "cpu") == 0 ? 0 : 4);

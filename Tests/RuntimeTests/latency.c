@@ -2,8 +2,8 @@
 // Then the same pointwise kernel alone and on all threads, which is where pool.c's INLINE_WORK comes from.
 // Out: microseconds a call, the median of batches, as a shared machine's mean says little.
 #define _GNU_SOURCE
-#include "../../Runtime/internal.h"
-#include "../../Runtime/waiting.h"
+#include "../../Runtime/threads/threads.h"
+#include "../../Runtime/base/waiting.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,7 +53,7 @@ int main(void) {
   kiln_session session;
   kiln_session_begin(&session);
   printf("%lld threads\n", (long long)session.workers);
-  kiln_session serial = {NULL, NULL, 1};
+  kiln_session serial = {NULL, NULL, 1, 1, false};
   measure("inline, 2 empty units", &serial, nothing, 2, 0, 0, 1000);
   measure("2 empty units, back to back", &session, nothing, 2, 0, 0, 1000);
   measure("2 empty units, 20 us apart", &session, nothing, 2, 0, 20, 50);
@@ -68,6 +68,7 @@ int main(void) {
     snprintf(what, sizeof what, "%lld elements, %lld operations, together", (long long)elements, (long long)elements * 2);
     measure(what, &session, pointwise, elements / 64, 0, 0, 100);
   }
+  kiln_session_end(&session);
   kiln_shutdown();
   return 0;
 }

@@ -48,7 +48,7 @@ static void test_arguments(void) {
 }
 
 static void test_program(void) {
-  WRONG(c.program.abi_version = 1, KILN_INCOMPATIBLE_ABI, "the program was compiled for runtime ABI 1, this runtime has 3");
+  WRONG(c.program.abi_version = 1, KILN_INCOMPATIBLE_ABI, "the program was compiled for runtime ABI 1, this runtime has 4");
   WRONG(c.program.entry = NULL, KILN_MALFORMED_PROGRAM, "the table of program 'classify' is incomplete");
   WRONG(c.program.arena_size = NULL, KILN_MALFORMED_PROGRAM, "the table of program 'classify' is incomplete");
   WRONG(c.program.inputs = NULL, KILN_MALFORMED_PROGRAM, "the table of program 'classify' is incomplete");
@@ -62,7 +62,7 @@ static void test_program(void) {
   call c = right();
   c.program.abi_version = 7;
   EXPECT_FAILURE(kiln_invoke(&c.program, NULL, NULL, NULL), KILN_INCOMPATIBLE_ABI,
-                 "the program was compiled for runtime ABI 7, this runtime has 3");
+                 "the program was compiled for runtime ABI 7, this runtime has 4");
 }
 
 static void test_types(void) {
@@ -130,6 +130,38 @@ static void test_checks(void) {
   for (int i = 0; i < 4; i++) EXPECT(scores[2 * i] == 64.0f * (float)i * (float)(i + 1) && scores[2 * i + 1] == 64);
 }
 
+// Two demands on indices, of which the second counts from the end.
+static uint64_t found[2];
+
+static int32_t write_status(const kiln_call *call) {
+  call->status[0] = found[0];
+  call->status[1] = found[1];
+  return 0;
+}
+
+static void test_index_checks(void) {
+  const kiln_dim batch = DIM("batch", SYMBOL(0)), five = DIM("5", CONSTANT(5));
+  const kiln_index_check checks[] = {{"embedding", "Model.swift:12", 0, 0, batch}, {"take", "", 1, 1, five}};
+  call c = right();
+  c.program.entry = write_status;
+  c.program.check_count = 2;
+  c.program.checks = checks;
+  EXPECT_OK(run(&c));
+  found[1] = 2 * 5;
+  EXPECT_FAILURE(run(&c), KILN_INDEX_OUT_OF_RANGE, "take: index 5 is out of range for axis 1 of size 5; fix: pass indices from -5 to 4");
+  found[0] = 1; // what twice -1 is with all bits inverted
+  EXPECT_FAILURE(run(&c), KILN_INDEX_OUT_OF_RANGE,
+                 "embedding: index -1 is out of range for axis 0 of size 4 (Model.swift:12); fix: pass indices from 0 to 3");
+  found[0] = UINT64_MAX;
+  EXPECT_FAILURE(run(&c), KILN_INDEX_OUT_OF_RANGE,
+                 "embedding: index -9223372036854775808 is out of range for axis 0 of size 4 (Model.swift:12); fix: pass indices from 0 to 3");
+  found[0] = found[1] = 0;
+  EXPECT_OK(run(&c));
+  EXPECT(strcmp(kiln_status_name(KILN_INDEX_OUT_OF_RANGE), "index out of range") == 0);
+  c.program.checks = NULL;
+  EXPECT_FAILURE(run(&c), KILN_MALFORMED_PROGRAM, "the table of program 'classify' is incomplete");
+}
+
 static void test_empty(void) {
   call c = right();
   c.inputs[0] = (kiln_tensor){NULL, KILN_F32, 4, SHAPE(0, 1, 8, 8)};
@@ -174,6 +206,7 @@ void test_calls(void) {
   test_sizes();
   test_data();
   test_checks();
+  test_index_checks();
   test_empty();
   test_many_outputs();
 }

@@ -178,6 +178,8 @@ static void test_no_code(kiln_device *emulated) {
   int64_t n = 1;
   kiln_tensor in = {x, KILN_F64, 1, &n}, out = {y, KILN_F64, 1, &n};
   const char *text = "program 'affine' was compiled for GPUs alone and can't run on the CPU";
+  EXPECT_OK(kiln_set_place(KILN_PLACE_GPU));
+  EXPECT_FAILURE(kiln_run(&affine, &in, 1, &out, 1), KILN_NO_DEVICE, "program 'affine' was compiled for the CPU alone and can't run on a GPU");
   EXPECT_OK(kiln_set_place(KILN_PLACE_CPU));
   EXPECT_FAILURE(kiln_run(&one, &in, 1, &out, 1), KILN_NO_DEVICE, text);
   EXPECT_OK(kiln_set_place(KILN_PLACE_AUTOMATIC));

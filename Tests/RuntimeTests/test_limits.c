@@ -1,6 +1,6 @@
 // The number of CPUs that cgroups allow, from files as the kernel writes them.
 #define _GNU_SOURCE
-#include "../../Runtime/internal.h"
+#include "../../Runtime/base/base.h"
 #include "check.h"
 
 #include <sched.h>
@@ -68,13 +68,23 @@ void test_limits(void) {
   // The affinity mask.
   cpu_set_t before, one;
   EXPECT_EQUAL(sched_getaffinity(0, sizeof before, &before), 0);
-  EXPECT(kiln_hardware_threads() >= 1 && kiln_hardware_threads() <= CPU_COUNT(&before));
+  EXPECT(kiln_affinity_threads() >= 1 && kiln_affinity_threads() <= CPU_COUNT(&before));
   CPU_ZERO(&one);
   for (int cpu = 0; CPU_COUNT(&one) == 0; cpu++)
     if (CPU_ISSET(cpu, &before)) CPU_SET(cpu, &one);
   EXPECT_EQUAL(sched_setaffinity(0, sizeof one, &one), 0);
-  EXPECT_EQUAL(kiln_hardware_threads(), 1);
+  EXPECT_EQUAL(kiln_affinity_threads(), 1);
   EXPECT_EQUAL(sched_setaffinity(0, sizeof before, &before), 0);
+
+  // A mask that is narrowed later counts.
+  EXPECT_OK(kiln_set_threads(CPU_COUNT(&before)));
+  int64_t allowed = kiln_threads();
+  EXPECT(allowed >= 1 && allowed <= CPU_COUNT(&before));
+  EXPECT_EQUAL(sched_setaffinity(0, sizeof one, &one), 0);
+  EXPECT_EQUAL(kiln_threads(), 1);
+  EXPECT_EQUAL(sched_setaffinity(0, sizeof before, &before), 0);
+  EXPECT_EQUAL(kiln_threads(), allowed);
+  EXPECT_OK(kiln_set_threads(0));
 
   // The environment, which is read once, is set to 1 by `main`, and counts until something else is asked for.
   EXPECT_EQUAL(kiln_threads(), 1);

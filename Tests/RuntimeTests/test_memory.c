@@ -1,5 +1,5 @@
 // Buffers and arenas: alignment, reuse, bounds, and what happens when there is no memory.
-#include "../../Runtime/internal.h"
+#include "../../Runtime/memory/memory.h"
 #include "check.h"
 #include "programs.h"
 
@@ -85,6 +85,18 @@ static void test_flatness(void) {
   EXPECT_EQUAL(kiln_buffer_stats().cached, 0);
 }
 
+/// What was once needed is forgotten, without a trim and without asking for what is not there.
+static void test_forgetting(void) {
+  kiln_buffer_trim();
+  void *large[32];
+  for (int i = 0; i < 32; i++) large[i] = kiln_buffer_allocate((32 + i) << 20);
+  for (int i = 0; i < 32; i++) kiln_buffer_free(large[i]);
+  EXPECT(kiln_buffer_stats().cached > (int64_t)1 << 30);
+  for (int i = 0; i < 40000; i++) kiln_buffer_free(kiln_buffer_allocate(1000));
+  EXPECT(kiln_buffer_stats().cached <= (int64_t)96 << 20);
+  kiln_buffer_trim();
+}
+
 static void *allocate_often(void *argument) {
   unsigned seed = (unsigned)(uintptr_t)argument;
   char *held[16] = {0};
@@ -156,13 +168,22 @@ static void test_arenas(void) {
                  "program 'scratch' needs 1152921504606846975 bytes of scratch memory");
   EXPECT_EQUAL(kiln_buffer_stats().arenas, 0);
 
-  // More at once than are kept.
+  // Many calls at once leave their arenas where these are small together, and one where they are not.
   char *held[40];
+  int64_t kept = 0;
+  for (int i = 0; i < 40; i++) kept += kiln_block_capacity(100 + 1000 * i);
   for (int i = 0; i < 40; i++) held[i] = kiln_arena_acquire(100 + 1000 * i);
   for (int i = 0; i < 40; i++) kiln_arena_release(held[i]);
-  int64_t kept = 0;
-  for (int i = 24; i < 40; i++) kept += kiln_block_capacity(100 + 1000 * i);
   EXPECT_EQUAL(kiln_buffer_stats().arenas, kept);
+  for (int i = 0; i < 16; i++) held[i] = kiln_arena_acquire((int64_t)2 << 30);
+  EXPECT(kiln_buffer_stats().arenas >= (int64_t)32 << 30);
+  for (int i = 0; i < 16; i++) kiln_arena_release(held[i]);
+  EXPECT_EQUAL(kiln_buffer_stats().arenas, (int64_t)2 << 30);
+  // The one that is kept is any size's, and an odd number of middling ones stays within the bound.
+  EXPECT(arena_for(1000, &status) != NULL);
+  for (int i = 0; i < 40; i++) held[i] = kiln_arena_acquire((int64_t)(i + 1) << 20);
+  for (int i = 0; i < 40; i++) kiln_arena_release(held[i]);
+  EXPECT(kiln_buffer_stats().arenas <= (int64_t)256 << 20);
   kiln_buffer_trim();
   EXPECT_EQUAL(kiln_buffer_stats().arenas, 0);
 }
@@ -190,6 +211,7 @@ void test_memory(void) {
   test_alignment();
   test_reuse();
   test_flatness();
+  test_forgetting();
   test_many_threads();
   test_arenas();
   test_refused_memory();

@@ -1,5 +1,6 @@
 // The thread pool under load: every unit done once, worker indices never shared, whatever else goes on meanwhile.
-#include "../../Runtime/internal.h"
+#define _GNU_SOURCE
+#include "../../Runtime/threads/threads.h"
 #include "check.h"
 #include "programs.h"
 
@@ -118,8 +119,59 @@ static void test_indices(void) {
   expect_probe(session, 0, 1000000, 0, 0);
   expect_probe(session, 1, 1000000, 0, 1);
   expect_probe(session, 1000, 100, 0, 1); // too little work
-  expect_probe((kiln_session){NULL, NULL, 2}, 8, 1000000, 5, 0); // a call that began with fewer threads
-  expect_probe((kiln_session){NULL, NULL, 1}, 8, 1000000, 0, 1);
+  expect_probe((kiln_session){NULL, NULL, 2, 4, false}, 8, 1000000, 5, 0); // a call that began with fewer threads
+  expect_probe((kiln_session){NULL, NULL, 1, 4, false}, 8, 1000000, 0, 1);
+  kiln_session_end(&session);
+}
+
+// Several callers at once --------------------------------------------------------------------------------------------------
+
+typedef struct {
+  pthread_barrier_t *start;
+  atomic_int at_once, most_at_once, done;
+} shared_job;
+
+/// Sleeping tasks overlap even on one core.
+static void sleep_in_unit(void *frame, int64_t begin, int64_t end, int64_t worker) {
+  (void)worker;
+  shared_job *job = frame;
+  int now = ++job->at_once, most = job->most_at_once;
+  while (now > most && !atomic_compare_exchange_weak(&job->most_at_once, &most, now)) {}
+  for (int64_t i = begin; i < end; i++) {
+    nanosleep(&(struct timespec){0, 3000000}, NULL);
+    job->done++;
+  }
+  job->at_once--;
+}
+
+static void *call_with_others(void *argument) {
+  shared_job *job = argument;
+  kiln_session session;
+  kiln_session_begin(&session);
+  pthread_barrier_wait(job->start);
+  kiln_session_parallel(&session, sleep_in_unit, job, 60, 1000000);
+  kiln_session_end(&session);
+  return NULL;
+}
+
+/// The workers are spread over the jobs of all callers: with two on four cores each gets help; with as many as there are cores each has
+/// one, and what becomes free goes to those that are left.
+static void test_spread(int callers) {
+  pthread_barrier_t start;
+  pthread_t threads[4];
+  static shared_job jobs[4];
+  pthread_barrier_init(&start, NULL, (unsigned)callers);
+  memset(jobs, 0, sizeof jobs);
+  for (int i = 0; i < callers; i++) {
+    jobs[i].start = &start;
+    pthread_create(&threads[i], NULL, call_with_others, &jobs[i]);
+  }
+  for (int i = 0; i < callers; i++) pthread_join(threads[i], NULL);
+  pthread_barrier_destroy(&start);
+  for (int i = 0; i < callers; i++) {
+    EXPECT_EQUAL(jobs[i].done, 60);
+    if (callers < 4) EXPECT(jobs[i].most_at_once >= 2);
+  }
 }
 
 static void note_range(void *frame, int64_t begin, int64_t end, int64_t worker) {
@@ -133,6 +185,7 @@ static void test_huge_counts(void) {
   _Atomic uint64_t total = 0;
   kiln_session_parallel(&session, note_range, &total, INT64_MAX, INT64_MAX);
   EXPECT(total == INT64_MAX);
+  kiln_session_end(&session);
 }
 
 /// Long pauses, so that workers and the caller really go to sleep and are woken.
@@ -143,6 +196,7 @@ static void test_sleep(void) {
     nanosleep(&(struct timespec){0, 1000000}, NULL);
     expect_probe(session, 4, 1000000, 1, 0);
   }
+  kiln_session_end(&session);
 }
 
 // Where there are no threads, and a caller's own ------------------------------------------------------------------------
@@ -157,6 +211,7 @@ static void test_refused_threads(void) {
   refuse_threads = 0;
   EXPECT_OK(kiln_set_threads(4)); // asks again
   expect_probe(session, 4, 1000000, 50, 4);
+  kiln_session_end(&session);
 }
 
 static atomic_int lent_calls;
@@ -178,6 +233,7 @@ static void test_lent_pool(void) {
   kiln_session session;
   kiln_session_begin(&session);
   expect_probe(session, 100, 1000000, 0, 1);
+  kiln_session_end(&session);
   EXPECT_EQUAL(lent_calls, 3);
   EXPECT_OK(kiln_lend_pool(NULL, NULL, 0));
   EXPECT(affine_is_exact(100, 5));
@@ -200,6 +256,7 @@ void test_pool(void) {
   test_indices();
   test_huge_counts();
   test_sleep();
+  for (int callers = 1; callers <= 4; callers++) test_spread(callers);
   test_refused_threads();
   test_lent_pool();
   EXPECT_OK(kiln_set_threads(1));

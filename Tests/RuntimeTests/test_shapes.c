@@ -1,4 +1,5 @@
 // Dimensions, symbols, and what a program says about itself.
+#include "../../Runtime/base/base.h"
 #include "check.h"
 #include "programs.h"
 
@@ -181,8 +182,51 @@ static void test_description(void) {
   int64_t bytes = 0;
   EXPECT_OK(kiln_peak_memory(&affine, (const int64_t[]){100}, &bytes));
   EXPECT_EQUAL(bytes, 800 + 64 * kiln_threads());
+  EXPECT_FAILURE(kiln_peak_memory(&affine, (const int64_t[]){-1}, &bytes), KILN_WRONG_SHAPE,
+                 "symbol 'n' of program 'affine' is -1: sizes are never negative");
   EXPECT(strcmp(kiln_status_name(KILN_WRONG_SHAPE), "wrong shape") == 0);
   EXPECT(strcmp(kiln_status_name((kiln_status)1000), "unknown status") == 0);
+}
+
+/// A program for a processor that has more than this one is not run: neither its entry nor the function for its scratch memory.
+static void test_processors(void) {
+  kiln_program_info program = affine;
+  char text[64];
+  double x = 1, y = 0;
+  int64_t n = 1, bytes = 0;
+  kiln_tensor in = {&x, KILN_F64, 1, &n}, out = {&y, KILN_F64, 1, &n};
+  program.processor = "x86-64-v4";
+  program.cpu_features = UINT64_C(1) << KILN_CPU_FMA | UINT64_C(1) << KILN_CPU_AVX512F | UINT64_C(1) << KILN_CPU_AVX512BF16;
+  EXPECT_EQUAL(kiln_cpu_features(&program, text, sizeof text), 24);
+  EXPECT(strcmp(text, "fma, avx512f, avx512bf16") == 0 && strcmp(kiln_processor(&program), "x86-64-v4") == 0);
+  EXPECT(kiln_cpu_features(&program, text, 6) == 24 && strcmp(text, "fma, ") == 0);
+  EXPECT(kiln_cpu_features(&affine, text, sizeof text) == 0 && text[0] == 0 && kiln_processor(&affine) == NULL);
+  EXPECT(kiln_cpu_features(NULL, text, sizeof text) == -1);
+  kiln_cpu_override = KILN_CPU_KNOWN | UINT64_C(1) << KILN_CPU_FMA;
+  static const char lacks[] = "program 'affine' was compiled for x86-64-v4 and can't run on this processor, which lacks avx512f, avx512bf16: "
+                              "compile it for an older target, such as x86-64-v3";
+  EXPECT_FAILURE(kiln_check(&program), KILN_UNSUPPORTED_CPU, lacks);
+  EXPECT_FAILURE(kiln_run(&program, &in, 1, &out, 1), KILN_UNSUPPORTED_CPU, lacks);
+  EXPECT_FAILURE(kiln_invoke(&program, (void *[]){&x}, (void *[]){&y}, &n), KILN_UNSUPPORTED_CPU, lacks);
+  EXPECT_FAILURE(kiln_peak_memory(&program, &n, &bytes), KILN_UNSUPPORTED_CPU, lacks);
+  EXPECT_EQUAL(y, 0);
+  EXPECT(kiln_input_count(&program) == 1 && strcmp(kiln_input_name(&program, 0), "x") == 0);
+  kiln_cpu_override |= UINT64_C(1) << KILN_CPU_AVX512F | UINT64_C(1) << KILN_CPU_AVX512BF16;
+  EXPECT_OK(kiln_run(&program, &in, 1, &out, 1));
+  EXPECT_EQUAL(y, 4);
+  program.cpu_features |= UINT64_C(1) << 62;
+  EXPECT_FAILURE(kiln_check(&program), KILN_UNSUPPORTED_CPU,
+                 "program 'affine' was compiled for x86-64-v4 and can't run on this processor, which lacks an extension that is unknown to this "
+                 "runtime: compile it for an older target, such as x86-64-v3");
+  kiln_cpu_override = 0;
+  // What the compiler of these tests knows is there is found.
+#ifdef __x86_64__
+  const struct { int code, is_there; } known[] = {
+      {KILN_CPU_AVX2, __builtin_cpu_supports("avx2")},       {KILN_CPU_FMA, __builtin_cpu_supports("fma")},
+      {KILN_CPU_AVX512F, __builtin_cpu_supports("avx512f")}, {KILN_CPU_POPCNT, __builtin_cpu_supports("popcnt")},
+      {KILN_CPU_AVX512VNNI, __builtin_cpu_supports("avx512vnni")}, {KILN_CPU_GFNI, __builtin_cpu_supports("gfni")}};
+  for (int i = 0; i < LENGTH(known); i++) EXPECT_EQUAL(kiln_cpu_detected() >> known[i].code & 1, known[i].is_there != 0);
+#endif
 }
 
 void test_shapes(void) {
@@ -192,4 +236,5 @@ void test_shapes(void) {
   test_binding();
   test_measuring();
   test_description();
+  test_processors();
 }

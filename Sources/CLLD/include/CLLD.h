@@ -1,13 +1,15 @@
 // The C entry to LLVM's linker library: links an ELF shared object in-process.
 #ifndef KILN_CLLD_H
 #define KILN_CLLD_H
+#include <stddef.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/// Runs the ELF linker with `arguments` (the first is the program's name).
-/// Returns 0 on success. Otherwise `*message` holds the linker's text, to be released with `free`.
-int kiln_lld_link(int count, const char *const *arguments, char **message);
+/// Runs the ELF linker with `arguments` (the first is the program's name) on all objects of an archive in memory, which no folder sees.
+/// Returns 0 on success, -1 where memory for the objects is missing. Unless it is 0, `*message` holds a text, to be released with `free`.
+int kiln_lld_link(int count, const char *const *arguments, const void *archive, size_t size, char **message);
 
 #ifdef __cplusplus
 }

@@ -11,21 +11,35 @@ extension Graph {
     /// - Parameters:
     ///   - target: `host`, `x86-64-v3` or `x86-64-v4`.
     ///   - gpus: the GPUs to add code for, such as `[.sm80, .sm90a]`: where there is one of them, the functions use it, else the processor.
+    ///   - checksIndices: whether the functions give a status where an index is out of range; if not, they take the nearest position.
     /// - Throws: the user's error for a target that is not known, a name that is no C identifier, or a file that can't be written.
-    public func writeLibrary(to path: String, header: String? = nil, target: String = "host", gpus: [GPU] = []) throws {
+    public func writeLibrary(to path: String, header: String? = nil, target: String = "host", gpus: [GPU] = [], checksIndices: Bool = true) throws {
         guard let processor = HostTarget.named(target) else {
             throw CompileError("compile", "there is no target '\(target)'", fix: "choose from \(HostTarget.names.joined(separator: ", "))")
         }
-        try writeLibrary(to: path, header: header, gpus: gpus, options: Options(target: processor))
+        try writeLibrary(to: path, header: header, gpus: gpus, options: Options(target: processor, checksIndices: checksIndices))
     }
 
-    package func writeLibrary(to path: String, header: String?, gpus: [GPU] = [], options: Options) throws {
+    /// - Parameter inputs: files that must not be written over.
+    package func writeLibrary(to path: String, header: String?, gpus: [GPU] = [], options: Options, inputs: [String] = []) throws {
+        try checkPorts()
+        let library = try OutputFile(path), declarations = try header.map { try OutputFile($0) }
+        if let header, library.isSame(as: header) { throw CompileError(header, "is the library and the header at once", fix: "give each a name of its own") }
+        for file in [library, declarations].compactMap({ $0 }) {
+            if let input = inputs.first(where: { file.isSame(as: $0) }) {
+                throw CompileError(file.name, "is \(input), which the model is read from", fix: "write to another file")
+            }
+        }
+        defer { for file in [library, declarations] { file?.discard() } }
         var options = options
         options.devices = gpus.map { Target($0) }
         options.ptxas = Self.ptxas()
         let artifact = try Pipeline.compile(self, options: options)
-        try SharedObject.link(artifact.code, artifact.program, target: options.target, to: path)
-        if let header { try FileSystem.write(Array(CHeader.text(for: artifact.program).utf8), to: header) }
+        try SharedObject.link(artifact.code, artifact.program, target: options.target, intoPartOf: library)
+        // Both are whole before one takes its place.
+        if let declarations { try FileSystem.write(Array(CHeader.text(for: artifact.program).utf8), to: declarations.part) }
+        try library.replace()
+        try declarations?.replace()
     }
 
     /// NVIDIA's assembler, where it is on the path.

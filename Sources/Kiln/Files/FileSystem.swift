@@ -26,6 +26,7 @@ public enum FileSystem {
                 count = got
             }
             if piece.isEmpty { return contents }
+            guard contents.count < Self.longestPipe || size > 0 else { throw FileError(path, "goes on for more than \(Self.longestPipe >> 20) MiB", fix: "give a file that ends") }
             if contents.isEmpty { contents = piece } else { contents += piece }
         }
     }
@@ -34,8 +35,10 @@ public enum FileSystem {
     public static func write(_ bytes: [UInt8], to path: String) throws {
         var status = stat()
         // What is no plain file, such as /dev/stdout, is written in place.
-        let isSpecial = stat(path, &status) == 0 && status.st_mode & S_IFMT != S_IFREG
-        let place = isSpecial ? path : "\(path).\(getpid()).part"
+        let isThere = stat(path, &status) == 0, isSpecial = isThere && status.st_mode & S_IFMT != S_IFREG
+        // A link stays one: its target is replaced.
+        let destination = isThere && !isSpecial ? target(of: path) : path
+        let place = isSpecial ? path : "\(destination).\(getpid()).part"
         let descriptor = creat(place, 0o666)
         guard descriptor >= 0 else { throw failure(path, "can't be written") }
         var written = 0
@@ -49,7 +52,7 @@ public enum FileSystem {
             }
             written += count
         }
-        guard close(descriptor) == 0, isSpecial || rename(place, path) == 0 else {
+        guard close(descriptor) == 0, isSpecial || rename(place, destination) == 0 else {
             let error = failure(path, "can't be written")
             if !isSpecial { unlink(place) }
             throw error
@@ -66,6 +69,22 @@ public enum FileSystem {
         return ByteRegion(UnsafeRawBufferPointer(start: base, count: size), owner: Mapping(base, size), forget: forgetPages)
     }
 
+    /// Whether two paths lead to one file that is there.
+    public static func areSame(_ a: String, _ b: String) -> Bool {
+        var (first, second) = (stat(), stat())
+        return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_mode & S_IFMT == S_IFREG && first.st_dev == second.st_dev && first.st_ino == second.st_ino
+    }
+
+    /// How much is read of what has no size of its own.
+    private static let longestPipe = 1 << 30
+
+    /// The file that a path leads to, links followed.
+    private static func target(of path: String) -> String {
+        guard let real = realpath(path, nil) else { return path }
+        defer { free(real) }
+        return String(cString: real)
+    }
+
     /// Opens a file for reading; the size is 0 for what has none, such as a pipe.
     private static func open(_ path: String) throws -> (descriptor: Int32, size: Int) {
         let descriptor = openForReading(path)
@@ -74,6 +93,13 @@ public enum FileSystem {
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT != S_IFDIR else {
             close(descriptor)
             throw FileError(path, "is a directory", fix: "name a file")
+        }
+        // Devices have no end, but for the null device; a terminal has one when its user says so.
+        var nothing = stat()
+        let isNull = stat("/dev/null", &nothing) == 0 && nothing.st_rdev == status.st_rdev
+        guard ![S_IFCHR, S_IFBLK].contains(status.st_mode & S_IFMT) || isNull || isatty(descriptor) == 1 else {
+            close(descriptor)
+            throw FileError(path, "is a device", fix: "name a file")
         }
         return (descriptor, status.st_mode & S_IFMT == S_IFREG ? Int(status.st_size) : 0)
     }

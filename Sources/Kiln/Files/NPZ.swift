@@ -78,16 +78,25 @@ public enum NPZ {
         try encode(arrays, file: file, texts: texts, isCompressed: isCompressed, zip64From: 0xFFFF_FFFF)
     }
 
+    /// What a member is called that holds an array of this name: the name itself, unless whoever unpacks the archive would write outside of
+    /// the folder. A leading slash is left out, and two dots for the folder above become underscores, as do characters that no name needs.
+    public static func memberName(_ name: String) -> String {
+        let clean = String(String.UnicodeScalarView(name.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F || $0 == "\\" ? "_" : $0 }))
+        let parts = clean.split(separator: "/", omittingEmptySubsequences: true).map { $0 == ".." ? "__" : $0 == "." ? "_" : String($0) }
+        return parts.isEmpty ? "_" : parts.joined(separator: "/")
+    }
+
     /// - Parameter limit: from which on sizes are written in 64 bits.
     package static func encode(_ arrays: [(name: String, value: Literal)], file: String = "<bytes>", texts: Set<String> = [], isCompressed: Bool,
                                zip64From limit: Int) throws -> [UInt8] {
         var writer = ZipWriter(limit: limit)
         var names: Set<String> = []
         for (name, value) in arrays {
-            guard name.utf8.count <= 0xFFFF - 4, names.insert(name).inserted else {
+            let member = memberName(name)
+            guard member.utf8.count <= 0xFFFF - 4, names.insert(member).inserted else {
                 throw FileError(file, "the name '\(name.prefix(80))' is given twice or is too long", fix: "give each array a short name of its own")
             }
-            try writer.append(name + ".npy", NPY.encode(value, areTexts: texts.contains(name)), isCompressed: isCompressed)
+            try writer.append(member + ".npy", NPY.encode(value, areTexts: texts.contains(name)), isCompressed: isCompressed)
         }
         return writer.finish()
     }

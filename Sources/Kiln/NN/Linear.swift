@@ -26,7 +26,7 @@ public final class Embedding: LocatedLayer {
     public init(_ count: Int, _ width: Int, dtype: DType = .f32) { _weight = Parameter(Tensor.randn([count, width], dtype: dtype)) }
 
     public func callAsFunction(_ indices: Tensor, file: StaticString = #fileID, line: UInt = #line) -> Tensor {
-        named(indices, file, line) { weight.take(indices, axis: 0) }
+        named(indices, file, line) { weight.embedding(indices, file: file, line: line) }
     }
 }
 

@@ -55,7 +55,7 @@ private func picked(_ scores: Tensor, _ classes: Tensor, _ op: String, _ locatio
     guard classes.dims == [scores.dims[0]] + scores.dims[2...] else {
         return mistake(op, scores, classes, "the classes' shape is not the scores' without axis 1", location)
     }
-    return scores.gather(1, classes.unsqueezed(1)).squeezed(1)
+    return scores.gathering(1, classes.unsqueezed(1), for: op, at: location).squeezed(1)
 }
 
 /// The mean of `-scores[class]`, for scores that are logarithms of probabilities already.

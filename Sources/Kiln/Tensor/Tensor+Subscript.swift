@@ -61,7 +61,7 @@ extension Tensor {
             let index = try ResolvedIndex(indices, of: self, location)
             let sliced = slicing(starts: index.starts, ends: index.ends, steps: index.steps, at: location).flipping(index.flipped, at: location)
                 .reshaping(to: index.shape, at: location)
-            return index.picked.map { sliced.picking($0.tensor.to(device), axis: $0.axis, location) } ?? sliced
+            return index.picked.map { sliced.taking($0.tensor.to(device), axis: $0.axis, for: "subscript", countsFromEnd: true, at: location) } ?? sliced
         } catch { return .poisoned(error, like: self, at: location) }
     }
 
@@ -118,7 +118,7 @@ extension Tensor {
                 throw ShapeError(op: "subscript", "positions and ranges are set at once", operands: [type], at: location, fix: "set in two steps")
             }
             let shape = Array(dims[..<axis]) + positions.dims + Array(dims[(axis + 1)...])
-            return put(positions.to(device), try fitted(value, to: shape, location), axis: axis)
+            return putting(positions.to(device), try fitted(value, to: shape, location), axis: axis, for: "subscript", at: location)
         }
         // The value is spread over the whole tensor, and a mask of the same making says where it counts.
         let sizes = zip(zip(index.starts, index.ends), index.steps).map { ($0.1 - $0.0).dividedUp(by: .constant($1)) }

@@ -39,6 +39,7 @@ public struct Tensor: Sendable {
 }
 
 extension Tensor: Operand {
+    public static var checksIndices: Bool { true }
     public var type: TensorType { handle.node.box.type }
 
     public static func apply(_ op: OpDefinition, _ operands: [Tensor], _ attributes: Attributes, regions: [Graph],

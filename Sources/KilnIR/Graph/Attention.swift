@@ -18,7 +18,7 @@ public struct Attention: Hashable, Sendable {
         case none
         /// It is added.
         case added
-        /// It holds bools: a key counts where it is true.
+        /// It holds bools: where one is false, the key's score is the fill.
         case chosen
     }
 
@@ -28,16 +28,19 @@ public struct Attention: Hashable, Sendable {
     /// what its value is does not matter, as long as it is finite.
     public var causalOffset: Dim?
     public var mask: Mask
+    /// The score of a key that a mask of bools does not choose: -∞, or a number, with which a row without any chosen key is the mean of all values.
+    public var fill: Double
     /// Whether a row without any score above -∞ gives zeros; it gives NaN otherwise, as a softmax by itself does.
     public var emptyRowsAreZero: Bool
     /// The dtype in which everything is computed.
     public var accumulator: DType
 
-    public init(direction: Direction, scale: Double, causalOffset: Dim?, mask: Mask, emptyRowsAreZero: Bool, accumulator: DType) {
+    public init(direction: Direction, scale: Double, causalOffset: Dim?, mask: Mask, fill: Double = -.infinity, emptyRowsAreZero: Bool, accumulator: DType) {
         self.direction = direction
         self.scale = scale
         self.causalOffset = causalOffset
         self.mask = mask
+        self.fill = fill
         self.emptyRowsAreZero = emptyRowsAreZero
         self.accumulator = accumulator
     }

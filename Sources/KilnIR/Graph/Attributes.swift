@@ -12,7 +12,8 @@ public enum Attribute: Hashable, Sendable {
     case literal(Literal)
 }
 
-/// Named attributes in the order of the op's declaration.
+/// Named attributes in the order of the op's declaration. What is read is 0, false or empty where it is left out: an op's `infer` refuses what it
+/// needs and is not given, and the tests of the catalogue see to it.
 public struct Attributes: Hashable, Sendable {
     public var entries: [(name: String, value: Attribute)]
 

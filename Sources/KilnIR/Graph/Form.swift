@@ -7,6 +7,21 @@ public enum ReductionKind: String, CaseIterable, Hashable, Sendable {
     case argmax, argmin
 }
 
+extension ReductionKind {
+    /// The function of two elements that the reduction repeats; nil for those that give positions.
+    public var combiner: ScalarFunction? {
+        switch self {
+        case .sum: .add
+        case .product: .multiply
+        case .maximum: .maximum
+        case .minimum: .minimum
+        case .any: .or
+        case .all: .and
+        case .argmax, .argmin: nil
+        }
+    }
+}
+
 /// How a scatter combines an update with what is there; updates apply in row-major order.
 public enum ScatterKind: String, CaseIterable, Hashable, Sendable {
     case set, add, multiply, maximum, minimum

@@ -112,7 +112,10 @@ public struct Graph: Sendable {
     /// The symbols of the inputs' shapes, in order of first occurrence.
     public var symbols: [String] {
         var found: [String] = []
-        for type in inputTypes { for dim in type.shape { for name in dim.symbols where !found.contains(name) { found.append(name) } } }
+        var seen: Set<String> = []
+        for input in inputs {
+            for dim in types[input.value].shape where dim.constant == nil { for name in dim.symbols where seen.insert(name).inserted { found.append(name) } }
+        }
         return found
     }
 }

@@ -117,6 +117,8 @@ public final class OpDefinition: Sendable, Hashable {
     public let form: FormRule
     /// The size that the op finds out during a call, from its operands' elements; nil for all but those whose form is a prefix.
     public let measures: (@Sendable (OpContext) -> Measurement?)?
+    /// What the op demands of operand 0's elements, which are indices; nil for all but the op that is there to demand it.
+    public let indexCheck: (@Sendable (OpContext) -> IndexCheck?)?
     /// The meaning of an elementwise op in plain Swift; nil for others, whose form is their meaning.
     public let reference: ScalarReference?
     public let pullback: Pullback?
@@ -129,7 +131,8 @@ public final class OpDefinition: Sendable, Hashable {
 
     public init(_ name: String, operandCount: Int? = 1, attributes: [String] = [], dtypes: [DType] = DType.all, ulp: Double = 0,
                 infer: @escaping Infer, checks: @escaping Checks = { _ in [] }, form: @escaping FormRule,
-                measures: (@Sendable (OpContext) -> Measurement?)? = nil, reference: ScalarReference? = nil, pullback: Pullback? = nil, samples: @escaping @Sendable (DType) -> [OpSample]) {
+                measures: (@Sendable (OpContext) -> Measurement?)? = nil, indexCheck: (@Sendable (OpContext) -> IndexCheck?)? = nil,
+                reference: ScalarReference? = nil, pullback: Pullback? = nil, samples: @escaping @Sendable (DType) -> [OpSample]) {
         self.name = name
         self.operandCount = operandCount
         self.attributeNames = attributes
@@ -139,6 +142,7 @@ public final class OpDefinition: Sendable, Hashable {
         self.checks = checks
         self.form = form
         self.measures = measures
+        self.indexCheck = indexCheck
         self.reference = reference
         self.pullback = pullback
         self.samples = samples

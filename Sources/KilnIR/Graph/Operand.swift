@@ -2,6 +2,9 @@
 
 /// Something that ops can be applied to.
 public protocol Operand {
+    /// Whether spellings that take indices demand that they are in range. Rules of gradients and importers, which know what they ask
+    /// for, say where they do.
+    static var checksIndices: Bool { get }
     /// The dtype and shape.
     var type: TensorType { get }
     /// Applies an op. A user's mistake is kept with the result and thrown when the result is asked for.
@@ -17,6 +20,7 @@ public protocol Operand {
 }
 
 extension Operand {
+    public static var checksIndices: Bool { false }
     public var dtype: DType { type.dtype }
     public var dims: Shape { type.shape }
     public var rank: Int { type.shape.count }

@@ -53,6 +53,8 @@ public struct SizeChecks: Sendable {
     public private(set) var first: [SizeCheck] = []
     /// By an operation's number, those of each of its regions, made whenever the region is run.
     public private(set) var inside: [Int: [[SizeCheck]]] = [:]
+    /// What the words are about that the graph's last outputs are: indices that were out of range.
+    public var indices: [IndexCheck] = []
 
     public init() {}
 

@@ -1,20 +1,23 @@
 // The 8-bit floats: bits from numbers and numbers from bits, rounded once, ties to even.
 
-/// One of the two formats of 8-bit floats.
+/// One of the formats of 8-bit floats.
 public struct Float8: Sendable {
-    private let fractionBits: Int
+    package let fractionBits: Int
     /// The exponent of the least normal number.
-    private let leastExponent: Int
+    package let leastExponent: Int
     /// The bits that stand for whatever is too large: 448 in f8e4m3, as PyTorch's `.to(torch.float8_e4m3fn)` (since 2.12, its pull request
     /// 178817), ONNX's Cast and NVIDIA's `cvt.satfinite` have it; infinity in f8e5m2, as in PyTorch.
-    private let greatest: UInt8
+    package let greatest: UInt8
+    private let hasInfinity: Bool
 
     /// - Precondition: `dtype` is in `DType.floats8`.
     public init(_ dtype: DType) {
-        let isWide = dtype == .f8e5m2
-        fractionBits = isWide ? 2 : 3
-        leastExponent = isWide ? -14 : -6
-        greatest = isWide ? 0x7C : 0x7E
+        let format = dtype.format ?? DType.FloatFormat(exponentBits: 5, fractionBits: 2)
+        fractionBits = format.fractionBits
+        leastExponent = 2 - 1 << (format.exponentBits - 1)
+        hasInfinity = format.greatest == nil
+        // Infinity has the highest exponent and no fraction; where there is none, all of that exponent but the last, NaN, are numbers.
+        greatest = hasInfinity ? UInt8((1 << format.exponentBits - 1) << fractionBits) : 0x7E
     }
 
     /// The number that a byte stands for.
@@ -22,7 +25,7 @@ public struct Float8: Sendable {
         let magnitude = Int(bits & 0x7F)
         let sign: FloatingPointSign = bits & 0x80 == 0 ? .plus : .minus
         if magnitude > Int(greatest) { return sign == .plus ? .nan : -.nan }
-        if greatest == 0x7C, magnitude == 0x7C { return sign == .plus ? .infinity : -.infinity }
+        if hasInfinity, magnitude == Int(greatest) { return sign == .plus ? .infinity : -.infinity }
         let field = magnitude >> fractionBits, fraction = magnitude & (1 << fractionBits - 1)
         let significand = field == 0 ? fraction : fraction | 1 << fractionBits
         return Double(sign: sign, exponent: leastExponent - fractionBits + max(field - 1, 0), significand: Double(significand))

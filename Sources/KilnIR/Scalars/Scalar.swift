@@ -36,13 +36,6 @@ public enum Scalar: Hashable, Sendable {
         }
     }
 
-    /// This value in the representation that `dtype` uses.
-    public func converted(to dtype: DType) -> Scalar {
-        if dtype == .bool { return .bool(isTrue) }
-        if dtype.isFloat { return .real(double) }
-        return dtype.isUnsigned ? .unsigned(UInt64(bitPattern: int64)) : .integer(int64)
-    }
-
     public static func == (a: Scalar, b: Scalar) -> Bool {
         switch (a, b) {
         case (.bool(let x), .bool(let y)): x == y

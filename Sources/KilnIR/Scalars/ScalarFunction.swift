@@ -54,18 +54,3 @@ public enum ScalarFunction: String, CaseIterable, Hashable, Sendable {
         }
     }
 }
-
-extension ReductionKind {
-    /// The function of two elements that the reduction repeats; nil for those that give positions.
-    public var combiner: ScalarFunction? {
-        switch self {
-        case .sum: .add
-        case .product: .multiply
-        case .maximum: .maximum
-        case .minimum: .minimum
-        case .any: .or
-        case .all: .and
-        case .argmax, .argmin: nil
-        }
-    }
-}

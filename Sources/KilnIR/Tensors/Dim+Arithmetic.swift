@@ -6,7 +6,7 @@ extension Dim {
         case (.constant(let x), .constant(let y)): .constant(x &+ y)
         case (.constant(0), _): b
         case (_, .constant(0)): a
-        default: Dim(terms: a.terms + b.terms)
+        default: .sum(a.terms, b.terms)
         }
     }
 
@@ -22,6 +22,8 @@ extension Dim {
         case (.constant(0), _), (_, .constant(0)): return 0
         case (.constant(1), _): return b
         case (_, .constant(1)): return a
+        case (.constant(let factor), .expression(let e)), (.expression(let e), .constant(let factor)):
+            return Dim(ordered: e.terms.map { DimTerm(coefficient: $0.coefficient &* factor, atoms: $0.atoms) })
         default:
             var products: [DimTerm] = []
             for x in a.terms {

@@ -42,12 +42,45 @@ public enum Dim: Hashable, Sendable {
 
     /// The sum of the given terms, in any order.
     public init(terms: [DimTerm]) {
-        var merged: [[DimAtom]: Int] = [:]
-        for term in terms { merged[term.atoms, default: 0] &+= term.coefficient }
-        let kept = merged.compactMap { $1 == 0 ? nil : DimTerm(coefficient: $1, atoms: $0) }.sorted(by: DimTerm.precedes)
+        var merged: [DimTerm] = []
+        merged.reserveCapacity(terms.count)
+        for term in terms.count < 2 ? terms : terms.sorted(by: DimTerm.precedes) {
+            if let last = merged.last, last.atoms == term.atoms {
+                merged[merged.count - 1].coefficient = last.coefficient &+ term.coefficient
+            } else { merged.append(term) }
+        }
+        self.init(ordered: merged)
+    }
+
+    /// The sum of terms that are in order, each with atoms of its own.
+    init(ordered terms: [DimTerm]) {
+        let kept = terms.contains { $0.coefficient == 0 } ? terms.filter { $0.coefficient != 0 } : terms
         if kept.isEmpty { self = .constant(0) } else if kept.count == 1, kept[0].atoms.isEmpty {
             self = .constant(kept[0].coefficient)
         } else { self = .expression(DimExpression(terms: kept)) }
+    }
+
+    /// The sum of two lists that are in order.
+    static func sum(_ a: [DimTerm], _ b: [DimTerm]) -> Dim {
+        var merged: [DimTerm] = []
+        merged.reserveCapacity(a.count + b.count)
+        var (i, j) = (0, 0)
+        while i < a.count, j < b.count {
+            let order = DimTerm.atomOrder(a[i], b[j])
+            if order == 0 {
+                merged.append(DimTerm(coefficient: a[i].coefficient &+ b[j].coefficient, atoms: a[i].atoms))
+                (i, j) = (i + 1, j + 1)
+            } else if order < 0 {
+                merged.append(a[i])
+                i += 1
+            } else {
+                merged.append(b[j])
+                j += 1
+            }
+        }
+        merged += a[i...]
+        merged += b[j...]
+        return Dim(ordered: merged)
     }
 }
 
@@ -67,9 +100,15 @@ public struct DimTerm: Hashable, Sendable {
 
     /// Negative, zero or positive as the first comes before, with or after the second.
     static func order(_ a: DimTerm, _ b: DimTerm) -> Int {
+        let order = atomOrder(a, b)
+        return order != 0 ? order : a.coefficient == b.coefficient ? 0 : a.coefficient < b.coefficient ? -1 : 1
+    }
+
+    /// The same by the atoms alone.
+    static func atomOrder(_ a: DimTerm, _ b: DimTerm) -> Int {
         if a.atoms.count != b.atoms.count { return a.atoms.count > b.atoms.count ? -1 : 1 }
         for (x, y) in zip(a.atoms, b.atoms) where x != y { return DimAtom.order(x, y) }
-        return a.coefficient == b.coefficient ? 0 : a.coefficient < b.coefficient ? -1 : 1
+        return 0
     }
 }
 

@@ -47,7 +47,7 @@ public struct Literal: Sendable {
     }
 
     public init(_ dtype: DType, _ shape: [Int], doubles: [Double]) {
-        self.init(dtype, shape, scalars: doubles.map { Scalar.real($0).converted(to: dtype) })
+        self.init(dtype, shape, scalars: doubles.map { Scalar.real($0) })
     }
 
     private init(_ literal: Literal, _ shape: [Int]) {
@@ -84,42 +84,25 @@ public struct Literal: Sendable {
     /// The same bytes in another shape of as many elements.
     public func reshaped(_ shape: [Int]) -> Literal { Literal(self, shape) }
 
-    /// The element at a row-major position. Setting rounds to nearest even, and wraps integers.
+    /// The element at a row-major position. Setting converts to the dtype by the rule of `Scalar.converted(to:)`.
     public subscript(position: Int) -> Scalar {
         get {
-            switch dtype {
-            case .bool: .bool((load(position) as UInt8) != 0)
-            case .i8: .integer(Int64(load(position) as Int8))
-            case .i16: .integer(Int64(load(position) as Int16))
-            case .i32: .integer(Int64(load(position) as Int32))
-            case .i64: .integer(load(position) as Int64)
-            case .u8: .unsigned(UInt64(load(position) as UInt8))
-            case .u16: .unsigned(UInt64(load(position) as UInt16))
-            case .u32: .unsigned(UInt64(load(position) as UInt32))
-            case .u64: .unsigned(load(position) as UInt64)
-            case .f16: .real(Double(load(position) as Float16))
-            case .bf16: .real(Double(Float(bitPattern: UInt32(load(position) as UInt16) << 16)))
-            case .f32: .real(Double(load(position) as Float))
-            case .f64: .real(load(position) as Double)
-            case .f8e4m3, .f8e5m2: .real(Float8(dtype).value(load(position)))
+            // A bool's byte may be any.
+            if dtype == .bool { return .bool((load(position) as UInt8) != 0) }
+            return switch dtype.byteCount {
+            case 1: Scalar(bits: UInt64(load(position) as UInt8), dtype)
+            case 2: Scalar(bits: UInt64(load(position) as UInt16), dtype)
+            case 4: Scalar(bits: UInt64(load(position) as UInt32), dtype)
+            default: Scalar(bits: load(position), dtype)
             }
         }
         set {
-            switch dtype {
-            case .bool: store(position, newValue.isTrue ? 1 : 0 as UInt8)
-            case .i8: store(position, Int8(truncatingIfNeeded: newValue.int64))
-            case .i16: store(position, Int16(truncatingIfNeeded: newValue.int64))
-            case .i32: store(position, Int32(truncatingIfNeeded: newValue.int64))
-            case .i64: store(position, newValue.int64)
-            case .u8: store(position, UInt8(truncatingIfNeeded: newValue.int64))
-            case .u16: store(position, UInt16(truncatingIfNeeded: newValue.int64))
-            case .u32: store(position, UInt32(truncatingIfNeeded: newValue.int64))
-            case .u64: store(position, UInt64(bitPattern: newValue.int64))
-            case .f16: store(position, Float16(newValue.double))
-            case .bf16: store(position, bfloat16Bits(newValue.double))
-            case .f32: store(position, Float(newValue.double))
-            case .f64: store(position, newValue.double)
-            case .f8e4m3, .f8e5m2: store(position, Float8(dtype).bits(newValue.double))
+            let bits = newValue.converted(to: dtype).bits(dtype)
+            switch dtype.byteCount {
+            case 1: store(position, UInt8(truncatingIfNeeded: bits))
+            case 2: store(position, UInt16(truncatingIfNeeded: bits))
+            case 4: store(position, UInt32(truncatingIfNeeded: bits))
+            default: store(position, bits)
             }
         }
     }
@@ -161,18 +144,4 @@ extension Literal: Hashable {
             return memcmp(start, start + size, bytes.count - size) == 0 ? self[0] : nil
         }
     }
-}
-
-/// The bfloat16 nearest to a Double, ties to even, rounded once.
-public func bfloat16Bits(_ value: Double) -> UInt16 {
-    if value.isNaN { return 0x7FC0 | (value.sign == .minus ? 0x8000 : 0) }
-    // Rounding to odd in f32 first keeps the second rounding from seeing a false tie.
-    let nearest = Float(value)
-    var bits = nearest.bitPattern
-    if nearest.isFinite, Double(nearest) != value {
-        let towardZero = abs(Double(nearest)) > abs(value) ? bits - 1 : bits
-        bits = towardZero | 1
-    }
-    if bits & 0x7F80_0000 == 0x7F80_0000 { return UInt16(bits >> 16) }
-    return UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ ((bits >> 16) & 1)) >> 16)
 }

@@ -151,7 +151,10 @@ extension TextParser {
             var end = start + 1
             while end < source.count, source[end] & 0xC0 == 0x80 { end += 1 }
             let character = String(decoding: source[start..<end], as: UTF8.self)
-            throw ParseError("`\(character)` has no meaning here", in: source, at: start, file: file)
+            // What can't be seen is named by its code.
+            let isVisible = character.unicodeScalars.allSatisfy { ![.control, .format, .surrogate, .unassigned, .privateUse].contains($0.properties.generalCategory) }
+            let shown = isVisible ? "`\(character)`" : character.unicodeScalars.map { "U+" + String($0.value + 0x10_0000, radix: 16, uppercase: true).suffix(4) }.joined(separator: " ")
+            throw ParseError("\(shown) has no meaning here", in: source, at: start, file: file)
         }
         return start + 1
     }

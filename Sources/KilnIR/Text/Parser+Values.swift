@@ -145,17 +145,14 @@ extension TextParser {
     }
 
     private func number(_ digits: String, _ dtype: DType) -> Scalar? {
-        switch dtype {
-        case .f64: return decimal(digits).map(Scalar.real)
-        // Shortest decimals are of the dtype's own precision; by way of Double they would round twice.
-        case .f32, .bf16, .f8e4m3, .f8e5m2: return decimal(digits) == nil ? nil : Float(digits).map { .real(Double($0)) }
-        case .f16: return decimal(digits) == nil ? nil : Float16(digits).map { .real(Double($0)) }
-        case .u8, .u16, .u32, .u64: return UInt64(digits).flatMap { $0.leadingZeroBitCount >= 64 - dtype.bitWidth ? .unsigned($0) : nil }
-        default:
-            guard let value = Int64(digits) else { return nil }
-            let unused = 64 - dtype.bitWidth
-            guard (value << unused) >> unused == value else { return nil }
-            return .integer(value)
+        switch dtype.kind {
+        case .float:
+            guard let value = decimal(digits) else { return nil }
+            // Shortest decimals are of the dtype's own precision; by way of Double they would round twice.
+            if dtype == .f16 { return Float16(digits).map { .real(Double($0)) } }
+            return dtype == .f64 ? .real(value) : Float(digits).map { .real(Double($0)) }
+        case .unsigned: return UInt64(digits).flatMap { Scalar.unsigned($0).converted(to: dtype) == .unsigned($0) ? .unsigned($0) : nil }
+        case .signed, .bool: return Int64(digits).flatMap { Scalar.integer($0).converted(to: dtype) == .integer($0) ? .integer($0) : nil }
         }
     }
 

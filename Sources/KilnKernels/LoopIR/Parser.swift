@@ -16,10 +16,10 @@ extension Program {
 /// The grammar of programs:
 ///
 ///     program @name(symbol, …) measured (symbol: bound, …) arena bytes workspace bytes {
-///       input 0 @x: type   output 0 @y: type   arena @t: type at offset   constant @c: type = literal
+///       input 0 @x: type   output 0 @y: type   status @s: u64[] = "take" axis 0 of size from end at "file":12   arena @t: type at offset   constant @c: type = literal
 ///       packed @p: type = @c from offset outer [size, stride, …] across [size, stride, …] by tile depth [size, stride, …]
 ///       kernel @k at "file":12 { parallel d0 < units work operations team d1 of 128 resident 1 { statement … } … }
-///       run { launch @k   copy @x to @y   measure symbol from @c limit bound   check condition else "message"   if @c { … } else { … }   test { … } while @c { … } }
+///       run { launch @k   copy @x to @y   exchange @s with @t   measure symbol from @c limit bound   check condition else "message"   if @c { … } else { … }   test { … } while @c { … } }
 ///     }
 struct ProgramParser {
     var text: TextParser
@@ -75,6 +75,10 @@ struct ProgramParser {
         } else if try text.take("output") {
             storage = .output(try text.integer())
             declared = try declaration(number)
+        } else if try text.take("status") {
+            declared = try declaration(number)
+            try text.expect("=")
+            storage = .status(try indexCheck())
         } else if try text.take("arena") {
             declared = try declaration(number)
             try text.expect("at")
@@ -90,6 +94,16 @@ struct ProgramParser {
         } else { return false }
         program.buffers.append(Buffer(declared.name, declared.type, storage))
         return true
+    }
+
+    private mutating func indexCheck() throws -> IndexCheck {
+        let operation = try text.string()
+        try text.expect("axis")
+        let axis = try text.integer()
+        try text.expect("of")
+        let size = try text.dim(), countsFromEnd = try text.take("from")
+        if countsFromEnd { try text.expect("end") }
+        return IndexCheck(operation: operation, axis: axis, size: size, countsFromEnd: countsFromEnd, location: try text.location())
     }
 
     private mutating func packing() throws -> Packing {
@@ -190,6 +204,11 @@ struct ProgramParser {
             try text.expect("to")
             return .copy(from: source, to: try buffer())
         }
+        if try text.take("exchange") {
+            let one = try buffer()
+            try text.expect("with")
+            return .exchange(one, try buffer())
+        }
         if try text.take("measure") {
             let symbol = try text.name("a symbol")
             try text.expect("from")
@@ -214,6 +233,6 @@ struct ProgramParser {
             let condition = try buffer()
             return .loop(test: test, condition: condition, body: try steps(depth: depth + 1))
         }
-        throw text.expected("a step: `launch`, `copy`, `measure`, `check`, `if` or `test`")
+        throw text.expected("a step: `launch`, `copy`, `exchange`, `measure`, `check`, `if` or `test`")
     }
 }

@@ -58,6 +58,9 @@ package struct ProgramPrinter {
             switch buffer.storage {
             case .input(let position): line(1, "input \(position) \(declaration)")
             case .output(let position): line(1, "output \(position) \(declaration)")
+            case .status(let check):
+                line(1, "status \(declaration) = \(check.operation.quoted) axis \(check.axis) of \(check.size)\(check.countsFromEnd ? " from end" : "")"
+                    + check.location.suffix)
             case .arena(let offset): line(1, "arena \(declaration) at \(offset)")
             case .constant(let literal): line(1, "constant \(declaration) = \(literal.description(atMost: literalsAtMost))")
             case .packed(let packing):
@@ -77,6 +80,7 @@ package struct ProgramPrinter {
             switch step {
             case .launch(let number): line(indent, "launch \(kernel(number))")
             case .copy(let source, let target): line(indent, "copy \(buffer(source)) to \(buffer(target))")
+            case .exchange(let one, let other): line(indent, "exchange \(buffer(one)) with \(buffer(other))")
             case .measure(let symbol, let source, let limit): line(indent, "measure \(symbol.asName) from \(buffer(source)) limit \(limit)")
             case .check(let condition, let message): line(indent, "check \(text(condition)) else \(message.quoted)")
             case .branch(let condition, let then, let otherwise):

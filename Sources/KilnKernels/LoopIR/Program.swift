@@ -53,6 +53,8 @@ public struct Buffer: Hashable, Sendable {
         /// The call's input or output with this number.
         case input(Int)
         case output(Int)
+        /// The word in which the program says whether indices were in range: 0, or the worst of them in zigzag code. Words follow one another.
+        case status(IndexCheck)
         /// Part of the arena, from a byte offset that the memory plan gives (a multiple of 64).
         case arena(offset: Dim)
         case constant(Literal)
@@ -76,6 +78,8 @@ public indirect enum Step: Hashable, Sendable {
     case launch(Int)
     /// Fills a buffer from another, of which that many bytes are copied.
     case copy(from: Int, to: Int)
+    /// Exchanges the memories of two buffers of the arena, of as many bytes: from here on each is where the other was.
+    case exchange(Int, Int)
     /// Reads a measured symbol's value, an i64, from a buffer: from here on, and as far as this list of steps reaches, it is known.
     /// It is at least 0, and at most the limit, whatever the buffer says.
     case measure(symbol: String, from: Int, limit: Dim)
@@ -142,3 +146,7 @@ public struct Phase: Hashable, Sendable {
     }
 }
 
+extension Program {
+    /// What the words of `status` buffers are about, in order.
+    package var indexChecks: [IndexCheck] { buffers.compactMap { if case .status(let check) = $0.storage { check } else { nil } } }
+}

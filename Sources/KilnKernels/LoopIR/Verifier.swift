@@ -28,6 +28,9 @@ extension Program {
             switch buffer.storage {
             case .input, .output:
                 guard ports.insert(buffer.storage).inserted else { throw fault("\(what) is the same input or output as another") }
+            case .status(let check):
+                guard buffer.type == TensorType(.u64, []) else { throw fault("\(what) is \(buffer.type), and no word") }
+                if let problem = check.size.sizeProblem(known) { throw fault("\(what): the size it is about \(problem)") }
             case .arena(let offset): if let problem = offset.sizeProblem(given) { throw fault("\(what): its offset \(problem)") }
             case .constant(let literal):
                 guard literal.dtype == buffer.type.dtype, buffer.type.elementCount.constant == literal.count else {
@@ -49,7 +52,7 @@ extension Program {
         for step in steps {
             if let problem = problem(of: step) { throw InternalError(pass, "program `\(name)`, steps: \(problem)") }
             switch step {
-            case .launch, .copy, .measure, .check: continue
+            case .launch, .copy, .exchange, .measure, .check: continue
             case .branch(_, let then, let otherwise):
                 try verify(then, pass)
                 try verify(otherwise, pass)
@@ -66,10 +69,17 @@ extension Program {
         case .copy(let source, let target):
             guard buffers.indices.contains(source), buffers.indices.contains(target) else { return "there is no buffer \(source) or \(target) to copy" }
             return buffers[target].isWritable ? nil : "`\(buffers[target].name)` is copied to, but can't be written"
+        case .exchange(let one, let other):
+            guard buffers.indices.contains(one), buffers.indices.contains(other) else { return "there is no buffer \(one) or \(other) to exchange" }
+            guard case .arena = buffers[one].storage, case .arena = buffers[other].storage, one != other,
+                buffers[one].type.byteCount == buffers[other].type.byteCount else {
+                return "`\(buffers[one].name)` and `\(buffers[other].name)` are not two buffers of the arena and of one size"
+            }
+            return nil
         case .check(let condition, _): return condition.expression.sizeProblem(Set(allSymbols)).map { "a check \($0)" }
         case .measure(let symbol, let source, let limit):
             guard measured.contains(where: { $0.name == symbol }) else { return "`\(symbol)` is not a symbol that is measured" }
-            guard buffers.indices.contains(source), buffers[source].type == TensorType(.i64, []) else { return "buffer \(source) does not hold a size" }
+            guard buffers.indices.contains(source), buffers[source].type.dtype == .i64, buffers[source].type.elementCount == 1 else { return "buffer \(source) does not hold a size" }
             return limit.sizeProblem(Set(allSymbols)).map { "the limit of `\(symbol)` \($0)" }
         case .branch(let condition, _, _), .loop(_, let condition, _):
             guard buffers.indices.contains(condition) else { return "there is no buffer \(condition) for a condition" }
@@ -81,7 +91,7 @@ extension Program {
 extension Buffer {
     var isWritable: Bool {
         switch storage {
-        case .output, .arena: true
+        case .output, .status, .arena: true
         case .input, .constant, .packed: false
         }
     }

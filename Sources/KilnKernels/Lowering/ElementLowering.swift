@@ -46,6 +46,10 @@ final class ElementLowering {
     var observer: ((Dim) -> Void)?
     /// The width of the lanes being written, where conditions that begin and end with whole vectors are to be the same for all lanes.
     var laneWidth = 0
+    /// How many elements are being computed, each for the one before.
+    private var depth = 0
+    /// Elements that may be computed inside one another. Those further down are computed first.
+    private static let greatestDepth = 32
     /// Asked for the element of a load before it is written; a schedule may have it at hand.
     var loadHook: ((PlannedLoad) -> ValueNumber?)?
 
@@ -100,14 +104,51 @@ final class ElementLowering {
 
     /// The element of a value at the given indices, computed only where the conditions hold.
     func element(_ value: ValueID, _ indices: [Dim], where conditions: [IndexCondition] = []) throws -> ValueNumber {
+        if let number = try atHand(value, indices, conditions) { return number }
+        if depth == Self.greatestDepth { try computeOperands(of: value, indices, conditions) }
+        depth += 1
+        defer { depth -= 1 }
+        let number = try compute(value, indices, conditions)
+        writer.remember(KernelWriter.ElementKey(value: value, indices: indices, conditions: conditions), number)
+        return number
+    }
+
+    /// The element where nothing is to be computed for it.
+    private func atHand(_ value: ValueID, _ indices: [Dim], _ conditions: [IndexCondition]) throws -> ValueNumber? {
         if let number = current[value] { return number }
         if let load = currentLoads[value] { return load() }
         if let (place, position) = kept[value] { return writer.load(place.memory, physical(position), place.dtype) }
-        let key = KernelWriter.ElementKey(value: value, indices: indices, conditions: conditions)
-        if let number = writer.element(key) { return number }
-        let number = try compute(value, indices, conditions)
-        writer.remember(key, number)
-        return number
+        return writer.element(KernelWriter.ElementKey(value: value, indices: indices, conditions: conditions))
+    }
+
+    /// Computes what a value is made of by elementwise ops and views, however long their chain is, on a stack of this function's own.
+    private func computeOperands(of value: ValueID, _ indices: [Dim], _ conditions: [IndexCondition]) throws {
+        typealias Key = KernelWriter.ElementKey
+        let first = Key(value: value, indices: indices, conditions: conditions)
+        var stack: [(key: Key, isReady: Bool)] = [(first, false)]
+        var met: Set<Key> = []
+        depth = 0
+        defer { depth = Self.greatestDepth }
+        while let (key, isReady) = stack.popLast() {
+            if isReady {
+                if key != first { _ = try element(key.value, key.indices, where: key.conditions) }
+                continue
+            }
+            guard met.insert(key).inserted, places[key.value] == nil, current[key.value] == nil, currentLoads[key.value] == nil, kept[key.value] == nil,
+                writer.element(key) == nil, let position = table.definitions[key.value] else { continue }
+            let operands = graph.operations[position].operands
+            var needed: [Key] = []
+            switch table.forms[position] {
+            case .elementwise: needed = operands.map { Key(value: $0, indices: key.indices, conditions: key.conditions) }
+            case .view(let map):
+                needed = parts(of: map, operands, key.indices, key.conditions).map {
+                    Key(value: $0.operand, indices: $0.source, conditions: key.conditions + $0.needed)
+                }
+            default: continue
+            }
+            stack.append((key, true))
+            for operand in needed.reversed() { stack.append((operand, false)) }
+        }
     }
 
     func load(_ place: Place, _ indices: [Dim], where conditions: [IndexCondition] = [], fill: Scalar = 0) -> ValueNumber {
@@ -151,8 +192,18 @@ final class ElementLowering {
         return numbers[expression.result]
     }
 
-    private func view(_ map: IndexMap, _ operands: [ValueID], _ dtype: DType, _ indices: [Dim], _ outer: [IndexCondition]) throws -> ValueNumber {
-        var result: ValueNumber?
+    /// A piece of a view whose conditions may hold.
+    private struct Part {
+        var operand: ValueID
+        var source: [Dim]
+        /// The conditions that are not decided, and those of them that are not known to hold where the view is read.
+        var conditions: [IndexCondition]
+        var needed: [IndexCondition]
+    }
+
+    /// The pieces of a view that may give an element, the last first.
+    private func parts(of map: IndexMap, _ operands: [ValueID], _ indices: [Dim], _ outer: [IndexCondition]) -> [Part] {
+        var parts: [Part] = []
         for piece in map.pieces.reversed() {
             var conditions: [IndexCondition] = []
             var isNever = false
@@ -164,20 +215,26 @@ final class ElementLowering {
                 }
             }
             if isNever { continue }
-            let source = piece.indices.map { $0.substituting(indices: indices, ranges: ranges) }
-            let operand = operands[piece.operand]
-            if conditions.isEmpty {
-                result = try element(operand, source, where: outer)
+            parts.append(Part(operand: operands[piece.operand], source: piece.indices.map { $0.substituting(indices: indices, ranges: ranges) },
+                              conditions: conditions, needed: conditions.filter { !outer.contains($0) }))
+        }
+        return parts
+    }
+
+    private func view(_ map: IndexMap, _ operands: [ValueID], _ dtype: DType, _ indices: [Dim], _ outer: [IndexCondition]) throws -> ValueNumber {
+        var result: ValueNumber?
+        for part in parts(of: map, operands, indices, outer) {
+            if part.conditions.isEmpty {
+                result = try element(part.operand, part.source, where: outer)
                 continue
             }
-            let needed = conditions.filter { !outer.contains($0) }
-            if result == nil, let place = places[operand], current[operand] == nil {
-                result = load(place, source, where: outer + needed, fill: map.fill)
+            if result == nil, let place = places[part.operand], current[part.operand] == nil {
+                result = load(place, part.source, where: outer + part.needed, fill: map.fill)
                 continue
             }
-            let inner = try element(operand, source, where: outer + needed)
+            let inner = try element(part.operand, part.source, where: outer + part.needed)
             let otherwise = result ?? writer.constant(map.fill, dtype)
-            let holds = writer.define(.holds(physical(conditions)), .bool)
+            let holds = writer.define(.holds(physical(part.conditions)), .bool)
             result = writer.apply(.select, holds, inner, otherwise)
         }
         return result ?? writer.constant(map.fill, dtype)

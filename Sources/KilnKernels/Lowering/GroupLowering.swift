@@ -13,17 +13,14 @@ final class GroupLowering {
     /// The buffer of each output of the region.
     let outputs: [Int]
     let program: ProgramWriter
+    /// What the fuse pass found the group to be.
+    let kind: Fuse.Kind
     var phases: [Phase] = []
-    /// The logical variables of a contraction that packing runs over.
-    var packVariables: [Dim] = []
-    /// The variable of all its column axes together, where they lie in memory as one.
-    var packColumns: Dim?
     /// Bytes of worker scratch that the kernel uses.
     var workspace: Dim = 0
-    /// Bytes of shared memory that the team phase being written has taken so far.
-    var sharedBytes = 0
 
-    init(region: Graph, inputs: [Int], outputs: [Int], program: ProgramWriter) throws {
+    init(_ kind: Fuse.Kind, region: Graph, inputs: [Int], outputs: [Int], program: ProgramWriter) throws {
+        self.kind = kind
         self.region = region
         self.program = program
         self.target = program.target
@@ -110,9 +107,10 @@ final class GroupLowering {
     /// Stores past the caches pay where nobody could find the data in them again.
     func isStreaming(_ type: TensorType) -> Bool { (type.byteCount.constant ?? 0) >= 24 << 20 }
 
-    func storeOutput(_ number: Int, _ value: ValueNumber, _ indices: [Dim]) {
+    /// Stores an element of an output; past the caches where that pays and whole vectors are stored.
+    func storeOutput(_ number: Int, _ value: ValueNumber, _ indices: [Dim], mayStream: Bool = true) {
         let type = region.type(of: region.outputs[number].value)
         let place = Self.place(outputs[number], type)
-        writer.store(value, place.memory, elements.physical(place.address(indices)), streaming: isStreaming(type))
+        writer.store(value, place.memory, elements.physical(place.address(indices)), streaming: mayStream && isStreaming(type))
     }
 }

@@ -14,6 +14,8 @@ final class KernelWriter {
     private(set) var currentLane: Dim?
     /// Which of several vectors the code being written is for.
     var currentPart = 0
+    /// Bytes of shared memory that the kernel launch being written has taken so far.
+    var sharedBytes = 0
     /// Memories that the kernel writes: equal loads from them may differ.
     var written: Set<Memory> = []
 

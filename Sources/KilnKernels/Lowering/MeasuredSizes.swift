@@ -7,27 +7,32 @@ import KilnIR
 struct MeasuredSizes {
     /// In the order in which they were met first.
     private(set) var symbols: [MeasuredSymbol] = []
+    private var positions: [String: Int] = [:]
 
     /// Adds a symbol, or another place where it is measured.
     mutating func add(_ name: String, limit: Dim, at operation: Operation) throws {
         let bound = try most(limit, at: operation.location)
-        if let position = symbols.firstIndex(where: { $0.name == name }) {
+        if let position = positions[name] {
             symbols[position].bound = Dim.maximum(symbols[position].bound, bound)
-        } else { symbols.append(MeasuredSymbol(name, bound: bound)) }
+        } else {
+            positions[name] = symbols.count
+            symbols.append(MeasuredSymbol(name, bound: bound))
+        }
     }
-
-    func contains(_ name: String) -> Bool { symbols.contains { $0.name == name } }
 
     /// The most that a size can be, over the symbols that are known before the call.
     func most(_ size: Dim, at location: SourceLocation = .unknown) throws -> Dim {
         if symbols.isEmpty || size.constant != nil { return size }
         // Each measured symbol as an index that runs from zero to its bound.
         var ranges = IndexRanges.none
-        for (number, symbol) in symbols.enumerated() { ranges.sizes[number] = symbol.bound + 1 }
+        var used: [String] = []
         let indexed = size.substituting { atom in
-            guard case .symbol(let name) = atom, let number = symbols.firstIndex(where: { $0.name == name }) else { return nil }
+            guard case .symbol(let name) = atom, let number = positions[name] else { return nil }
+            ranges.sizes[number] = symbols[number].bound + 1
+            used.append(name)
             return .index(number)
         }
+        if used.isEmpty { return size }
         guard let most = ranges.bound(indexed, upper: true) else {
             throw CompileError("memory", "the size \(size) has no bound that is known before \(symbols.map(\.name).joined(separator: ", ")) is measured",
                                at: location, fix: "use sizes that grow with what is measured, or take the prefix after the computation")

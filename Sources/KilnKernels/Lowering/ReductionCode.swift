@@ -33,11 +33,9 @@ struct ReductionCode {
     }
 
     static func extreme(_ dtype: DType, greatest: Bool) -> Scalar {
-        if dtype == .bool { return .bool(greatest) }
+        // What a maximum or minimum begins with is beyond every number, also where a float's own format has no infinity.
         if dtype.isFloat { return .real(greatest ? .infinity : -.infinity) }
-        if dtype.isUnsigned { return .unsigned(greatest ? UInt64.max >> (64 - UInt64(dtype.bitWidth)) : 0) }
-        let limit = Int64.max >> Int64(64 - dtype.bitWidth)
-        return .integer(greatest ? limit : -limit - 1)
+        return greatest ? dtype.greatest : dtype.least
     }
 
     func identity(_ writer: KernelWriter) -> State {

@@ -27,6 +27,7 @@ struct AttentionPlan {
     var groupShape: Shape { batch + [groups] }
     var outer: Dim { outerShape.reduce(1, *) }
     var group: Dim { groupShape.reduce(1, *) }
+    var isEmpty: Bool { outer * rows * keys * size * valueSize == 0 }
     /// A rough number of scalar operations.
     var work: Dim { outer * rows * keys * (size + valueSize) }
 }
@@ -50,20 +51,45 @@ struct AttentionFrame {
     var maskIndices: [Dim] { head + [row, key] }
 }
 
+/// Attention in tiles of queries and keys, by threads of the host.
+struct TiledAttention: Schedule {
+    let plan: AttentionPlan
+    var cost: Dim { plan.work }
+
+    static func plan(_ group: GroupLowering, _ target: Target) throws -> TiledAttention? {
+        guard let plan = try group.attentionPlan(), !plan.isEmpty else { return nil }
+        return TiledAttention(plan: plan)
+    }
+
+    func emit(into group: GroupLowering) throws {
+        switch plan.form.direction {
+        case .forward: try group.attentionForward(plan)
+        case .backward: try group.attentionBackward(plan)
+        }
+    }
+}
+
+/// Attention a row at a time: every dtype and size on every target.
+struct RowwiseAttention: Schedule {
+    let plan: AttentionPlan
+    var cost: Dim { plan.work }
+
+    static func plan(_ group: GroupLowering, _ target: Target) throws -> RowwiseAttention? {
+        try group.attentionPlan().map { RowwiseAttention(plan: $0) }
+    }
+
+    func emit(into group: GroupLowering) throws { try group.attentionPlain(plan) }
+}
+
 extension GroupLowering {
-    func attention() throws {
+    /// What the attention of an attention group is about.
+    func attentionPlan() throws -> AttentionPlan? {
+        guard kind == .attention else { return nil }
         guard let position = table.forms.firstIndex(where: { if case .attention = $0 { true } else { false } }),
             case .attention(let form) = table.forms[position] else {
             throw InternalError("schedule", "an attention group has no attention", context: region.name)
         }
-        let plan = attentionPlan(form, region.operations[position])
-        let isEmpty = plan.outer * plan.rows * plan.keys * plan.size * plan.valueSize == 0
-        if !isEmpty, isForMatrixUnits(plan) { return try attentionTeam(plan) }
-        if target.gpu != nil || isEmpty { return try attentionPlain(plan) }
-        switch form.direction {
-        case .forward: try attentionForward(plan)
-        case .backward: try attentionBackward(plan)
-        }
+        return attentionPlan(form, region.operations[position])
     }
 
     private func attentionPlan(_ form: Attention, _ operation: Operation) -> AttentionPlan {
@@ -106,7 +132,7 @@ extension GroupLowering {
         guard let number = plan.form.maskOperand else { return score }
         let mask = try elements.element(plan.operands[number], frame.maskIndices, where: conditions)
         if plan.form.mask == .added { return writer.apply(.add, score, writer.convert(mask, to: plan.accumulator)) }
-        return writer.apply(.select, mask, score, writer.constant(.real(-.infinity), plan.accumulator))
+        return writer.apply(.select, mask, score, writer.constant(.real(plan.form.fill), plan.accumulator))
     }
 
     /// What scores are shifted by before their exponentials: the greatest, or 0 where none is above -∞, so that weights are 0 there.

@@ -36,6 +36,9 @@ enum AttentionStart {
 enum AttentionSide { case queries, keys }
 
 extension GroupLowering {
+    /// Products of a unit from which on it is worth making two of it.
+    private static let muchWork = 1 << 22
+
     /// Tiles for the tokens of one side as rows.
     func attentionTiles(_ plan: AttentionPlan, rows: AttentionSide) -> AttentionTiles {
         let lanes = max(target.vectorBytes / plan.accumulator.byteCount, 1)
@@ -44,7 +47,13 @@ extension GroupLowering {
         func cost(_ rows: Int) -> Double { Double((size.constant! + rows - 1) / rows) * (Double(rows) + 1.5) }
         let count = size.constant
         let best = count.map { n in n <= most ? max(n, 1) : (min(6, most)...most).min { cost($0) < cost($1) }! } ?? most
-        return AttentionTiles(lanes: lanes, vectors: 2, rows: best, count: count.map { max(1, min(4, ($0 + best - 1) / best)) } ?? 4, panels: 4)
+        var tiles = count.map { max(1, min(4, ($0 + best - 1) / best)) } ?? 4
+        // Few heads and tokens with much to do: less of it in each unit.
+        if let outer = (rows == .queries ? plan.outer : plan.group).constant, let count, let work = plan.work.constant {
+            func units() -> Int { max(outer * ((count + best * tiles - 1) / (best * tiles)), 1) }
+            while tiles > 1, units() < WorkDivision.fairUnits, work / units() >= Self.muchWork { tiles /= 2 }
+        }
+        return AttentionTiles(lanes: lanes, vectors: 2, rows: best, count: tiles, panels: 4)
     }
 
     private func outerShape(_ plan: AttentionPlan, _ side: AttentionSide) -> Shape { side == .queries ? plan.outerShape : plan.groupShape }

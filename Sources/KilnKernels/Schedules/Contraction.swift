@@ -43,51 +43,104 @@ struct ContractionPlan {
     /// Outer variables that the rows operand depends on.
     var rowsOuter: [Int] { outer.filter { rowsVariables.contains($0) } }
     var columnsOuter: [Int] { outer.filter { columnsVariables.contains($0) } }
+    /// The logical variables that packing runs over, and the variable of all column axes together, where they lie in memory as one.
+    var packVariables: [Dim] = []
+    var packColumns: Dim?
     let rowsVariables: Set<Int>
     let columnsVariables: Set<Int>
     var work: Dim { contraction.sizes.reduce(1, *) / 4 }
 }
 
+/// A contraction whose packed panels go through the register tile, block by block.
+struct PackedContraction: Schedule {
+    let plan: ContractionPlan
+    var cost: Dim { plan.work }
+
+    static func plan(_ group: GroupLowering, _ target: Target) throws -> PackedContraction? {
+        try group.registerTilePlan().map { PackedContraction(plan: $0) }
+    }
+
+    func emit(into group: GroupLowering) throws {
+        var plan = plan
+        try group.materializePadding(&plan)
+        try group.contractionPacked(plan)
+    }
+}
+
+/// A contraction of few results from many products, cut along the summed axes.
+struct SplitContraction: Schedule {
+    let plan: ContractionPlan
+    var cost: Dim { plan.work }
+
+    static func plan(_ group: GroupLowering, _ target: Target) throws -> SplitContraction? {
+        guard let plan = try group.registerTilePlan(), !plan.isTurned, group.isSplit(plan) else { return nil }
+        return SplitContraction(plan: plan)
+    }
+
+    func emit(into group: GroupLowering) throws {
+        var plan = plan
+        try group.materializePadding(&plan)
+        try group.contractionSplit(plan)
+    }
+}
+
+/// Matrix-vector products, row-wise dot products and the like, by threads of the host.
+struct DotProducts: Schedule {
+    let rows: RowPlan
+    var cost: Dim { rows.domain.reduce(1, *) }
+
+    static func plan(_ group: GroupLowering, _ target: Target) throws -> DotProducts? {
+        guard let (contraction, operation) = try group.contractionRoot() else { return nil }
+        if let plan = try group.registerTilePlan() {
+            guard try group.isRowOfDots(plan) else { return nil }
+        } else if contraction.sliding != nil { return nil }
+        let reading = try group.reading(of: contraction, operation)
+        var rows = group.productRows(contraction, operation)
+        rows.lanesAxis = reading.lanesAxis
+        rows.repeating = reading.repeating
+        return DotProducts(rows: rows)
+    }
+
+    func emit(into group: GroupLowering) throws { try group.runRows(rows, alongReduced: rows.lanesAxis == nil) }
+}
+
+/// The same by thread blocks.
+struct BlockDotProducts: Schedule {
+    let rows: RowPlan
+    let alongReduced: Bool
+    var cost: Dim { rows.domain.reduce(1, *) }
+
+    static func plan(_ group: GroupLowering, _ target: Target) throws -> BlockDotProducts? {
+        guard let (contraction, operation) = try group.contractionRoot() else { return nil }
+        let reading = try group.reading(of: contraction, operation)
+        return BlockDotProducts(rows: group.productRows(contraction, operation), alongReduced: reading.lanesAxis == nil)
+    }
+
+    func emit(into group: GroupLowering) throws { try group.teamRows(rows, alongReduced: alongReduced) }
+}
+
 extension GroupLowering {
-    func contraction() throws {
-        guard let position = table.forms.firstIndex(where: { if case .contract(let c) = $0 { !c.isWrittenOut } else { false } }),
-            case .contract(let contraction) = table.forms[position] else {
-            throw InternalError("schedule", "a contraction group has no contraction", context: region.name)
-        }
-        guard var plan = contractionPlan(contraction, region.operations[position]) else {
-            if let sliding = contraction.sliding {
-                if target.gpu == nil { return try slidingContraction(contraction, sliding, region.operations[position]) }
-                if contraction.isShort { return try teamPointwise() }
-            }
-            return try contractionAsRows(contraction, region.operations[position])
-        }
-        if target.gpu != nil { return try teamContraction(plan) }
-        try materializePadding(&plan)
-        if !plan.isTurned, isSplit(plan) { return try contractionSplit(plan) }
-        try contractionPacked(plan)
+    /// The plan of a contraction group for the host's register tile.
+    func registerTilePlan() throws -> ContractionPlan? {
+        guard let (contraction, operation) = try contractionRoot(), let plan = contractionPlan(contraction, operation) else { return nil }
+        if let turned = turned(plan) { return turned }
+        guard isSplit(plan), hasShortRuns(plan) else { return plan }
+        var swapped = plan
+        swapRoles(&swapped)
+        return swapped
     }
 
     /// The roles of the axes; nil where rows or columns are missing, so that a register tile would be wasted.
-    private func contractionPlan(_ c: Contraction, _ operation: Operation) -> ContractionPlan? {
-        let outputs = (0..<c.outputRank).filter { c.sizes[$0] != 1 }
-        guard let inner = outputs.last else { return nil }
+    func contractionPlan(_ c: Contraction, _ operation: Operation) -> ContractionPlan? {
         let (left, right) = (c.leftVariables, c.rightVariables)
-        guard left.contains(inner) != right.contains(inner) else { return nil }
-        let columnsAreRight = right.contains(inner)
-        let columnsVariables = columnsAreRight ? right : left
-        let rowsVariables = columnsAreRight ? left : right
-        let n = Array(outputs.reversed().prefix { columnsVariables.contains($0) && !rowsVariables.contains($0) }.reversed())
-        let m = outputs.filter { !columnsVariables.contains($0) }
-        let outer = outputs.filter { !n.contains($0) && !m.contains($0) }
-        var plan = ContractionPlan(contraction: c, value: operation.results[0], rows: columnsAreRight ? c.left : c.right,
-            columns: columnsAreRight ? c.right : c.left, rowsOperand: operation.operands[columnsAreRight ? 0 : 1],
-            columnsOperand: operation.operands[columnsAreRight ? 1 : 0], outer: outer, m: m, n: n,
-            k: (c.outputRank..<c.sizes.count).filter { c.sizes[$0] != 1 }, rowsVariables: rowsVariables, columnsVariables: columnsVariables)
+        guard let roles = AxisRoles(c, left: left.contains, right: right.contains) else { return nil }
+        let isRight = roles.columnsAreRight
+        var plan = ContractionPlan(contraction: c, value: operation.results[0], rows: isRight ? c.left : c.right, columns: isRight ? c.right : c.left,
+            rowsOperand: operation.operands[isRight ? 0 : 1], columnsOperand: operation.operands[isRight ? 1 : 0],
+            outer: roles.outer, m: roles.rows, n: roles.columns, k: roles.summed,
+            rowsVariables: isRight ? left : right, columnsVariables: isRight ? right : left)
         if (plan.rowCount.constant ?? 64) < 2 || (plan.columnCount.constant ?? 64) < 4 { return nil }
         chooseTile(&plan)
-        guard target.gpu == nil else { return plan }
-        if let turned = turned(plan) { return turned }
-        if isSplit(plan), hasShortRuns(plan) { swapRoles(&plan) }
         return plan
     }
 
@@ -153,7 +206,7 @@ extension GroupLowering {
     private static let leastGain = 1.04
 
     /// Few results from many products: cut along the summed axes instead.
-    private func isSplit(_ plan: ContractionPlan) -> Bool {
+    func isSplit(_ plan: ContractionPlan) -> Bool {
         guard let tiles = (plan.size(plan.outer) * plan.rowPanels.dividedUp(by: 8) * plan.columnPanels.dividedUp(by: 4)).constant,
             let results = (plan.size(plan.outer) * plan.rowCount * plan.columnCount).constant else { return false }
         guard tiles < 8, results <= 1 << 18, !plan.k.isEmpty, (plan.depth.constant ?? .max) >= 2048 else { return false }
@@ -163,11 +216,12 @@ extension GroupLowering {
     /// Whether there are tiles enough to share among threads, with panels of all the depth that fit into caches.
     func hasFairTiles(_ plan: ContractionPlan) -> Bool {
         guard let tiles = (plan.size(plan.outer) * plan.rowPanels * plan.columnPanels).constant, let depth = plan.depth.constant else { return false }
-        return tiles >= 64 && depth <= 4096
+        return tiles >= WorkDivision.fairUnits && depth <= 4096
     }
 
-    /// Matrix-vector products, row-wise dot products and the like: a reduction of products.
-    private func contractionAsRows(_ c: Contraction, _ operation: Operation) throws {
+    /// A reduction of products. The operand with more elements is read once and in the order in which it lies: lanes run along its
+    /// contiguous axis, and what it does not depend on is gone through for each part of it.
+    func productRows(_ c: Contraction, _ operation: Operation) -> RowPlan {
         let type = region.type(of: operation.results[0])
         let code = ReductionCode(.sum, operand: c.accumulator, result: c.accumulator)
         var reduction = RowReduction(value: operation.results[0], operand: operation.operands[0], code: code, axes: Array(c.outputRank..<c.sizes.count))
@@ -180,20 +234,6 @@ extension GroupLowering {
         var plan = RowPlan(domain: c.sizes, axes: reduction.axes)
         plan.levels = [[reduction]]
         plan.keptOutputs = Array(region.outputs.indices)
-        let along = readsAlongSum(c, operation.operands)
-        try runRows(plan, alongReduced: along)
-    }
-
-    /// Whether the larger operand lies along the summed axes in memory.
-    private func readsAlongSum(_ c: Contraction, _ operands: [ValueID]) -> Bool {
-        guard let k = (c.outputRank..<c.sizes.count).last(where: { c.sizes[$0] != 1 }) else { return false }
-        guard let inner = (0..<c.outputRank).last(where: { c.sizes[$0] != 1 }) else { return true }
-        func stride(_ piece: IndexMap.Piece, _ operand: ValueID, _ variable: Int) -> Dim? {
-            zip(piece.indices, region.type(of: operand).strides).reduce(0) { $0 + $1.0 * $1.1 }.coefficient(ofIndex: variable)
-        }
-        let pieces = [(c.left, operands[0]), (c.right, operands[1])]
-        let alongK = pieces.filter { stride($0.0, $0.1, k) == 1 }.count
-        let alongInner = pieces.filter { stride($0.0, $0.1, inner) == 1 }.count
-        return alongK > alongInner || alongK == alongInner && (c.sizes[k].constant ?? 64) >= (c.sizes[inner].constant ?? 64)
+        return plan
     }
 }

@@ -17,8 +17,9 @@ extension GroupLowering {
     private func packed(_ plan: ContractionPlan, _ piece: IndexMap.Piece, _ operand: ValueID, _ name: String, outer: [Int], across: [Int],
                         tile: Int) -> Memory? {
         let sizes = plan.contraction.sizes
-        guard piece.conditions.isEmpty, let (buffer, address) = constantAddress(operand, piece.indices, IndexRanges(shape: sizes)),
-            program.program.buffers[buffer].type.dtype == plan.accumulator else { return nil }
+        guard piece.conditions.isEmpty, let (buffer, address) = bufferAddress(operand, piece.indices, IndexRanges(shape: sizes)),
+            case .constant = program.storage(of: buffer),
+            program.type(of: buffer).dtype == plan.accumulator else { return nil }
         let used = outer + across + plan.k
         var linear = address.substituting { if case .index(let i) = $0, sizes[i] == 1 { 0 } else { nil } }
         var axes: [Int: Packing.Axis] = [:]
@@ -33,15 +34,15 @@ extension GroupLowering {
         return program.packed(name, packing).map { .buffer($0) }
     }
 
-    /// The constant and the element's place in it that views of it come down to.
-    private func constantAddress(_ value: ValueID, _ indices: [Dim], _ ranges: IndexRanges) -> (buffer: Int, address: Dim)? {
+    /// The buffer and the element's place in it that views of it come down to.
+    func bufferAddress(_ value: ValueID, _ indices: [Dim], _ ranges: IndexRanges) -> (buffer: Int, address: Dim)? {
         if let place = elements.places[value] {
-            guard case .buffer(let number) = place.memory, case .constant = program.program.buffers[number].storage else { return nil }
+            guard case .buffer(let number) = place.memory else { return nil }
             return (number, place.address(indices))
         }
         guard let position = table.definitions[value], case .view(let map) = table.forms[position], map.pieces.count == 1,
             map.pieces[0].conditions.isEmpty else { return nil }
         let inner = map.pieces[0].indices.map { $0.substituting(indices: indices, ranges: ranges) }
-        return constantAddress(region.operations[position].operands[map.pieces[0].operand], inner, ranges)
+        return bufferAddress(region.operations[position].operands[map.pieces[0].operand], inner, ranges)
     }
 }

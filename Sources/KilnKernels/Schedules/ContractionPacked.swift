@@ -7,28 +7,46 @@ extension GroupLowering {
     /// Panels of rows and columns in one block of work.
     private static let blockRowPanels = 8
     private static let blockColumnPanels = 4
-    /// As many blocks as this leave no thread without work for long while another has a block yet; with fewer products, handing them out counts.
-    private static let fairBlocks = 64
+    /// With fewer products in a block, handing it out counts.
     private static let leastProducts = 1 << 21
 
     /// Packs the rows once, and the columns once or (where packing writes elements many times over) in each block.
     func contractionPacked(_ plan: ContractionPlan) throws {
         var plan = plan
-        try beginPacking(plan)
+        try beginPacking(&plan)
+        let inPlace = try columnsInPlace(plan)
+        if inPlace != nil { widenTile(&plan) }
         let range = fullDepth(plan)
         let rowsOuter = plan.size(plan.rowsOuter)
         let rowPanel = plan.depth * .constant(plan.tileRows)
         if let rows = constantRows(plan) {
             plan.fetchesRows = true
-            return try columnsPacked(plan, rows, range)
+            return try columns(plan, inPlace, rows, range)
         }
-        let packedRows = temporary("rows", plan.accumulator, [rowsOuter * plan.rowPanels * rowPanel])
-        try phase(units: rowsOuter * plan.rowPanels, work: rowsOuter * plan.rowPanels * rowPanel * 4) { unit in
+        let content = panelContent(plan, plan.rows, plan.rowsOperand, outer: plan.rowsOuter, across: plan.m, tile: plan.tileRows)
+        let rows = try packed("rows", plan, content, panels: rowsOuter * plan.rowPanels, panelSize: rowPanel) { unit, memory in
             let place = unflatten(unit, [rowsOuter, plan.rowPanels])
-            setVariables(plan.rowsOuter, packVariables, flat: place[0], plan)
-            try packRows(plan, panel: place[1], range: range, to: packedRows.memory, base: writer.bind(unit * rowPanel))
+            setVariables(plan.rowsOuter, plan.packVariables, flat: place[0], plan)
+            try packRows(plan, panel: place[1], range: range, to: memory, base: writer.bind(unit * rowPanel))
         }
-        try columnsPacked(plan, packedRows.memory, range)
+        try columns(plan, inPlace, rows, range)
+    }
+
+    /// Over packed rows and columns as they lie, or else packed ones.
+    private func columns(_ plan: ContractionPlan, _ inPlace: PlannedLoad?, _ rows: Memory, _ range: DepthRange) throws {
+        guard let columns = plan.packColumns, let inPlace else { return try columnsPacked(plan, rows, range) }
+        let frame = epilogueFrame(plan)
+        try phase(units: plan.size(plan.outer) * plan.columnPanels, work: plan.work) { unit in
+            let place = unflatten(unit, [plan.size(plan.outer), plan.columnPanels])
+            let bases = outerBases(plan, frame, place[0])
+            let tile = writer.local(plan.accumulator, .constant(plan.tileRows * plan.tilePitch))
+            let start = writer.bind(place[1] * .constant(plan.tileColumns))
+            try writer.loop(to: plan.rowPanels) { row in
+                let rowBase = writer.bind((bases.rows * plan.rowPanels + row) * plan.depth * .constant(plan.tileRows))
+                try tileInPlace(plan, rows: (rows, rowBase), columnsFrom: start, columns, inPlace, range, into: tile)
+                try storeTile(plan, tile, rowPanel: row, columnPanel: place[1], frame)
+            }
+        }
     }
 
     private func columnsPacked(_ plan: ContractionPlan, _ rows: Memory, _ range: DepthRange) throws {
@@ -54,7 +72,7 @@ extension GroupLowering {
             (plan.size(plan.outer) * plan.rowPanels.dividedUp(by: .constant(size.rows)) * plan.columnPanels.dividedUp(by: .constant(size.columns))).constant
         }
         let products = plan.tileRows * plan.tileColumns * (plan.depth.constant ?? 512)
-        while let count = blocks(), count < Self.fairBlocks, size.rows * size.columns > 1,
+        while let count = blocks(), count < WorkDivision.fairUnits, size.rows * size.columns > 1,
             size.rows * size.columns > 4 && count < 16 || size.rows * size.columns * products >= 2 * Self.leastProducts {
             // A turned tile's rows are read once for all the columns of a block.
             if plan.isTurned ? size.rows > 1 : size.rows > size.columns { size.rows /= 2 } else { size.columns /= 2 }
@@ -81,13 +99,13 @@ extension GroupLowering {
         if let columns = constantColumns(plan) { return columns }
         let outer = plan.size(plan.columnsOuter)
         let panel = plan.depth * .constant(plan.tileColumns)
-        let packed = temporary("columns", plan.accumulator, [outer * plan.columnPanels * panel]).memory
-        try phase(units: outer * plan.columnPanels, work: outer * plan.columnPanels * panel * 4) { unit in
+        let content = plan.columnsPlace == nil
+            ? panelContent(plan, plan.columns, plan.columnsOperand, outer: plan.columnsOuter, across: plan.n, tile: plan.tileColumns) : nil
+        return try packed("columns", plan, content, panels: outer * plan.columnPanels, panelSize: panel) { unit, memory in
             let place = unflatten(unit, [outer, plan.columnPanels])
-            setVariables(plan.columnsOuter, packVariables, flat: place[0], plan)
-            try packColumns(plan, first: place[1], count: 1, range: range, to: packed, base: writer.bind(unit * panel))
+            setVariables(plan.columnsOuter, plan.packVariables, flat: place[0], plan)
+            try packColumns(plan, first: place[1], count: 1, range: range, to: memory, base: writer.bind(unit * panel))
         }
-        return packed
     }
 
     /// A grid of blocks of tiles, over packed rows and columns.
@@ -104,7 +122,7 @@ extension GroupLowering {
             func compute(_ row: Dim, _ column: Dim) throws {
                 let rowBase = writer.bind((bases.rows * plan.rowPanels + row) * plan.depth * .constant(plan.tileRows))
                 let columnBase = writer.bind((bases.columns * plan.columnPanels + column) * panel)
-                self.tile(plan, rows: (rows, rowBase), columns: (columns, columnBase), depth: plan.depth, into: tile)
+                try self.tile(plan, rows: (rows, rowBase), columns: (columns, columnBase), depth: plan.depth, into: tile)
                 try storeTile(plan, tile, rowPanel: row, columnPanel: column, frame)
             }
             if plan.isTurned {
@@ -130,7 +148,7 @@ extension GroupLowering {
         let indices = unflatten(outer, plan.outer.map { plan.contraction.sizes[$0] })
         for (number, index) in zip(plan.outer, indices) {
             elements.setVariable(frame.variables[number], to: index)
-            elements.setVariable(packVariables[number], to: index)
+            elements.setVariable(plan.packVariables[number], to: index)
         }
         func base(_ numbers: [Int]) -> Dim {
             numbers.reduce(0) { sum, number in
@@ -144,7 +162,7 @@ extension GroupLowering {
         let panel = plan.depth * .constant(plan.tileColumns)
         let depth = plan.depth.constant ?? 512
         var panels = max(1, min(8, (64 << 10) / max(depth * plan.tileColumns, 1)))
-        while panels > 1, let count = (plan.size(plan.outer) * plan.columnPanels).constant, count / panels < Self.fairBlocks,
+        while panels > 1, let count = (plan.size(plan.outer) * plan.columnPanels).constant, count / panels < WorkDivision.fairUnits,
             (plan.rowCount.constant ?? 64) * plan.tileColumns * depth * (panels / 2) >= Self.leastProducts / 2 { panels /= 2 }
         let blocks = plan.columnPanels.dividedUp(by: .constant(panels))
         let frame = epilogueFrame(plan)
@@ -159,7 +177,7 @@ extension GroupLowering {
             try writer.loop(to: count) { column in
                 try writer.loop(to: plan.rowPanels) { row in
                     let rowBase = writer.bind((bases.rows * plan.rowPanels + row) * plan.depth * .constant(plan.tileRows))
-                    self.tile(plan, rows: (rows, rowBase), columns: (packed, writer.bind(column * panel)), depth: plan.depth, into: tile)
+                    try self.tile(plan, rows: (rows, rowBase), columns: (packed, writer.bind(column * panel)), depth: plan.depth, into: tile)
                     try storeTile(plan, tile, rowPanel: row, columnPanel: first + column, frame)
                 }
             }
@@ -168,23 +186,36 @@ extension GroupLowering {
 
     // MARK: Cut along the summed axes
 
-    /// How many parts the summed axes are cut into.
-    private static let parts = 16
+    /// Products of each element that a part has at least.
+    private static let leastDepth = 512
+    /// Sums of parts that are kept, all together: they are written and read once more. So many parts there may be in any case.
+    private static let mostSums = 1 << 20
+    private static let fewParts = 16
+
+    /// How many parts the summed axes are cut into: enough for all threads together with the outer axes, where the results are few.
+    private func parts(_ plan: ContractionPlan) -> Int {
+        let outer = plan.size(plan.outer).constant ?? 1
+        let sums = max((plan.size(plan.outer) * plan.rowCount * plan.columnCount).constant ?? Self.mostSums, 1)
+        let wanted = (WorkDivision.enoughUnits + outer - 1) / max(outer, 1)
+        return max(1, min(wanted, max(Self.fewParts, Self.mostSums / sums), (plan.depth.constant ?? .max) / Self.leastDepth))
+    }
 
     func contractionSplit(_ plan: ContractionPlan) throws {
-        try beginPacking(plan)
+        var plan = plan
+        try beginPacking(&plan)
+        let parts = parts(plan)
         let outermost = plan.contraction.sizes[plan.k[0]]
         let inner = plan.size(Array(plan.k.dropFirst()))
-        let step = Dim.constant(max(1, 512 / max(inner.constant ?? 512, 1)))
-        let partSize = outermost.dividedUp(by: .constant(Self.parts)).roundedUp(to: step)
+        let step = Dim.constant(max(1, Self.leastDepth / max(inner.constant ?? Self.leastDepth, 1)))
+        let partSize = outermost.dividedUp(by: .constant(parts)).roundedUp(to: step)
         let outer = plan.size(plan.outer)
         let results = plan.rowPanels * plan.columnPanels * .constant(plan.tileRows * plan.tileColumns)
-        let sums = temporary("parts", plan.accumulator, [.constant(Self.parts), outer, results])
+        let sums = temporary("parts", plan.accumulator, [.constant(parts), outer, results])
         let frame = epilogueFrame(plan)
         let tileSize = Dim.constant(plan.tileRows * plan.tileColumns)
         let (constantRows, constantColumns) = (constantRows(plan), constantColumns(plan))
-        try phase(units: outer * .constant(Self.parts), work: plan.work) { unit in
-            let place = unflatten(unit, [outer, .constant(Self.parts)])
+        try phase(units: outer * .constant(parts), work: plan.work) { unit in
+            let place = unflatten(unit, [outer, .constant(parts)])
             let bases = outerBases(plan, frame, place[0])
             let depth = step * inner
             let packedRows = constantRows ?? scratch(plan.accumulator, plan.rowPanels * depth * .constant(plan.tileRows))
@@ -209,18 +240,18 @@ extension GroupLowering {
                 if constantColumns == nil { try packColumns(plan, first: 0, count: plan.columnPanels, range: range, to: packedColumns, base: 0) }
                 // A constant's panels hold all of the depth, of which this part is in the midst.
                 let skipped = writer.bind(start * inner)
-                writer.loop(to: plan.columnPanels) { column in
+                try writer.loop(to: plan.columnPanels) { column in
                     let columnBase = constantColumns == nil ? column * depth : (bases.columns * plan.columnPanels + column) * plan.depth + skipped
-                    writer.loop(to: plan.rowPanels) { row in
+                    try writer.loop(to: plan.rowPanels) { row in
                         let rowBase = constantRows == nil ? row * depth : (bases.rows * plan.rowPanels + row) * plan.depth + skipped
-                        self.tile(plan, rows: (packedRows, writer.bind(rowBase * .constant(plan.tileRows))),
+                        try self.tile(plan, rows: (packedRows, writer.bind(rowBase * .constant(plan.tileRows))),
                                   columns: (packedColumns, writer.bind(columnBase * .constant(plan.tileColumns))), depth: used, into: tile)
                         addTile(plan, tile, to: sums.memory, at: writer.bind(base + (column * plan.rowPanels + row) * tileSize))
                     }
                 }
             }
         }
-        try combineSplit(plan, sums.memory, outer, results, frame)
+        try combineSplit(plan, sums.memory, parts, outer, results, frame)
     }
 
     private func addTile(_ plan: ContractionPlan, _ tile: Memory, to sums: Memory, at base: Dim) {
@@ -234,21 +265,24 @@ extension GroupLowering {
     }
 
     /// Adds the parts of each tile in order, and stores the outputs.
-    private func combineSplit(_ plan: ContractionPlan, _ sums: Memory, _ outer: Dim, _ results: Dim, _ frame: EpilogueFrame) throws {
+    private func combineSplit(_ plan: ContractionPlan, _ sums: Memory, _ parts: Int, _ outer: Dim, _ results: Dim, _ frame: EpilogueFrame) throws {
         let tileSize = Dim.constant(plan.tileRows * plan.tileColumns)
-        try phase(units: outer * plan.columnPanels * plan.rowPanels, work: outer * results * .constant(Self.parts)) { unit in
+        try phase(units: outer * plan.columnPanels * plan.rowPanels, work: outer * results * .constant(parts)) { unit in
             let place = unflatten(unit, [outer, plan.columnPanels, plan.rowPanels])
             _ = outerBases(plan, frame, place[0])
             let tile = writer.local(plan.accumulator, tileSize)
             let base = writer.bind(place[0] * results + (place[1] * plan.rowPanels + place[2]) * tileSize)
-            writer.loop(to: .constant(plan.tileRows * plan.tileVectors)) { v in
-                writer.lanes(plan.lanes, count: .constant(plan.lanes)) { lane in
-                    let at = v * .constant(plan.lanes) + lane
-                    var sum = writer.load(sums, base + at, plan.accumulator)
-                    for part in 1..<Self.parts {
-                        sum = writer.apply(.add, sum, writer.load(sums, base + .constant(part) * outer * results + at, plan.accumulator))
-                    }
-                    writer.store(sum, tile, at)
+            func forEachVector(_ body: (Dim) -> Void) {
+                writer.loop(to: .constant(plan.tileRows * plan.tileVectors)) { v in
+                    writer.lanes(plan.lanes, count: .constant(plan.lanes)) { body(v * .constant(plan.lanes) + $0) }
+                }
+            }
+            forEachVector { writer.store(writer.load(sums, base + $0, plan.accumulator), tile, $0) }
+            writer.loop(from: 1, to: .constant(parts)) { part in
+                let from = writer.bind(base + part * outer * results)
+                forEachVector { at in
+                    let sum = writer.load(tile, at, plan.accumulator)
+                    writer.store(writer.apply(.add, sum, writer.load(sums, from + at, plan.accumulator)), tile, at)
                 }
             }
             try storeTile(plan, tile, rowPanel: place[2], columnPanel: place[1], frame)

@@ -27,9 +27,9 @@ extension GroupLowering {
     }
 
     /// Makes the variables that packing runs over.
-    func beginPacking(_ plan: ContractionPlan) throws {
-        packVariables = contractionVariables(plan)
-        packColumns = plan.n.count == 1 ? packVariables[plan.n[0]] : try joinsColumns(plan) ? join(plan, packVariables) : nil
+    func beginPacking(_ plan: inout ContractionPlan) throws {
+        plan.packVariables = contractionVariables(plan)
+        plan.packColumns = plan.n.count == 1 ? plan.packVariables[plan.n[0]] : try joinsColumns(plan) ? join(plan, plan.packVariables) : nil
     }
 
     /// Whether several column axes lie in memory as one would, so that no address shows where a line ends.
@@ -110,7 +110,7 @@ extension GroupLowering {
 
     /// Packs one panel of rows for a range of the summed axes to `base` of a memory.
     func packRows(_ plan: ContractionPlan, panel: Dim, range: DepthRange, to memory: Memory, base: Dim) throws {
-        let variables = packVariables
+        let variables = plan.packVariables
         let tile = plan.tileRows
         let isWhole = plan.rowCount.constant.map { $0 % tile == 0 } ?? false
         if plan.m.count == 1, memoryStride(plan.rows, plan.rowsOperand, plan.m[0]) == 1 {
@@ -140,7 +140,7 @@ extension GroupLowering {
 
     /// Packs panels `first ..< first + count` of columns for a range of the summed axes; each panel takes `depth * tileColumns` elements.
     func packColumns(_ plan: ContractionPlan, first: Dim, count: Dim, range: DepthRange, to memory: Memory, base: Dim) throws {
-        if let columns = packColumns {
+        if let columns = plan.packColumns {
             return try writer.loop(to: count) { p in
                 try packColumnPanel(plan, columns, panel: first + p, range, memory, base + p * range.depth * .constant(plan.tileColumns))
             }
@@ -149,7 +149,7 @@ extension GroupLowering {
     }
 
     private func packColumnPanel(_ plan: ContractionPlan, _ columns: Dim, panel: Dim, _ range: DepthRange, _ memory: Memory, _ base: Dim) throws {
-        let variables = packVariables
+        let variables = plan.packVariables
         let tile = plan.tileColumns
         let isWhole = plan.columnCount.constant.map { $0 % tile == 0 } ?? false
         let start = writer.bind(panel * .constant(tile))
@@ -198,8 +198,8 @@ extension GroupLowering {
                     let frame = pieceVariables(plan, line: line)
                     // The lane at which the line begins.
                     let begin = writer.bind(frame.line * run - start)
-                    try depthLoops(plan, range, packVariables) { k in
-                        for number in plan.k { elements.copyVariable(packVariables[number], to: frame.variables[number]) }
+                    try depthLoops(plan, range, plan.packVariables) { k in
+                        for number in plan.k { elements.copyVariable(plan.packVariables[number], to: frame.variables[number]) }
                         try writer.lanes(plan.lanes, count: lanes) { lane in
                             elements.setVariable(frame.variables[inner], to: lane - begin)
                             let begun: [IndexCondition] = isFirst ? [] : [.isNonNegative(lane - begin)]
@@ -220,7 +220,7 @@ extension GroupLowering {
     private func pieceVariables(_ plan: ContractionPlan, line: Dim) -> (variables: [Dim], line: Dim) {
         let variables = contractionVariables(plan)
         let line = writer.bind(line)
-        for number in plan.outer where plan.contraction.sizes[number] != 1 { elements.copyVariable(packVariables[number], to: variables[number]) }
+        for number in plan.outer where plan.contraction.sizes[number] != 1 { elements.copyVariable(plan.packVariables[number], to: variables[number]) }
         setVariables(Array(plan.n.dropLast()), variables, flat: line, plan)
         return (variables, line)
     }

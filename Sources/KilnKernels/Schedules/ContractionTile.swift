@@ -4,26 +4,62 @@ import KilnIR
 
 extension GroupLowering {
     /// Accumulates one tile over `depth` products, from packed panels, and hands over the tile in stack memory: row by row, `tilePitch` apart.
-    func tile(_ plan: ContractionPlan, rows: (Memory, Dim), columns: (Memory, Dim), depth: Dim, into tile: Memory) {
+    func tile(_ plan: ContractionPlan, rows: (Memory, Dim), columns: (Memory, Dim), depth: Dim, into tile: Memory) throws {
         let (broadcast, vectors) = plan.isTurned ? (columns, rows) : (rows, columns)
         let count = plan.isTurned ? plan.tileColumns : plan.tileRows
         let (lanes, width) = (plan.lanes, plan.tileVectors * plan.lanes)
+        try accumulate(plan, lines: count, into: tile) { products in
+            try writer.loop(to: depth) { k in
+                if plan.fetchesRows { fetch(rows, k, plan.tileRows, plan.accumulator) }
+                if plan.fetchesColumns { fetch(columns, k, plan.tileColumns, plan.accumulator) }
+                try products { line, vector in
+                    (writer.load(broadcast.0, broadcast.1 + k * .constant(count) + .constant(line), plan.accumulator),
+                     writer.load(vectors.0, vectors.1 + k * .constant(width) + .constant(vector * lanes) + writer.currentLane!, plan.accumulator))
+                }
+            }
+        }
+    }
+
+    /// The same with columns that are read where they lie, from column `start` on, because each serves few rows.
+    func tileInPlace(_ plan: ContractionPlan, rows: (Memory, Dim), columnsFrom start: Dim, _ columns: Dim, _ source: PlannedLoad, _ range: DepthRange, into tile: Memory) throws {
+        let isWhole = plan.columnCount.constant.map { $0 % plan.tileColumns == 0 } ?? false
+        let stride = plan.packVariables[plan.k.last!].indices.first.flatMap { source.address.coefficient(ofIndex: $0) } ?? 0
+        try accumulate(plan, lines: plan.tileRows, into: tile) { products in
+            try depthLoops(plan, range, plan.packVariables) { k in
+                // Lines of the columns lie far apart, where nothing but this fetches them ahead.
+                for first in Swift.stride(from: 0, to: plan.tileColumns, by: max(64 / source.dtype.byteCount, 1)) {
+                    elements.setVariable(columns, to: start + .constant(first))
+                    writer.prefetch(source.memory, elements.physical(source.address) + .constant(Self.productsAhead) * stride)
+                }
+                try products { line, vector in
+                    let column = start + .constant(vector * plan.lanes) + writer.currentLane!
+                    elements.setVariable(columns, to: column)
+                    let inside: [IndexCondition] = isWhole ? [] : [.isNonNegative(plan.columnCount - 1 - column)]
+                    return (writer.load(rows.0, rows.1 + k * .constant(plan.tileRows) + .constant(line), plan.accumulator),
+                            writer.convert(try columnElement(plan, plan.packVariables, inside), to: plan.accumulator))
+                }
+            }
+        }
+    }
+
+    /// Accumulators for `lines` lines of vectors, to which the body adds products by calling what it is given: the factors for each line
+    /// and vector. Then the tile, row by row.
+    private func accumulate(_ plan: ContractionPlan, lines count: Int, into tile: Memory,
+                            _ body: (_ products: (_ factors: (Int, Int) throws -> (ValueNumber, ValueNumber)) throws -> Void) throws -> Void) throws {
+        let (lanes, width) = (plan.lanes, plan.tileVectors * plan.lanes)
         let accumulators = writer.local(plan.accumulator, .constant(count * width))
-        func forEachVector(_ body: (Int, Int, Dim) -> Void) {
+        func forEachVector(_ body: (Int, Int, Dim) throws -> Void) rethrows {
             // Line by line: an element that is broadcast serves all vectors at once, then its register is free.
             for line in 0..<count {
                 for vector in 0..<plan.tileVectors {
-                    writer.lanes(lanes, count: .constant(lanes)) { body(line, vector, .constant(line * width + vector * lanes) + $0) }
+                    try writer.lanes(lanes, count: .constant(lanes)) { try body(line, vector, .constant(line * width + vector * lanes) + $0) }
                 }
             }
         }
         forEachVector { _, _, address in writer.store(writer.constant(0, plan.accumulator), accumulators, address) }
-        writer.loop(to: depth) { k in
-            if plan.fetchesRows { fetch(rows, k, plan.tileRows, plan.accumulator) }
-            if plan.fetchesColumns { fetch(columns, k, plan.tileColumns, plan.accumulator) }
-            forEachVector { line, vector, address in
-                let a = writer.load(broadcast.0, broadcast.1 + k * .constant(count) + .constant(line), plan.accumulator)
-                let b = writer.load(vectors.0, vectors.1 + k * .constant(width) + .constant(vector * lanes) + writer.currentLane!, plan.accumulator)
+        try body { factors in
+            try forEachVector { line, vector, address in
+                let (a, b) = try factors(line, vector)
                 let sum = writer.load(accumulators, address, plan.accumulator)
                 writer.store(multiplyAdd(a, b, sum, plan.accumulator), accumulators, address)
             }

@@ -2,25 +2,42 @@
 
 import KilnIR
 
+/// Every element by itself, by threads of the host.
+struct Pointwise: Schedule {
+    let cost: Dim
+
+    static func plan(_ group: GroupLowering, _ target: Target) -> Pointwise? {
+        guard group.kind == .pointwise else { return nil }
+        return Pointwise(cost: group.elementwiseCost(group.region.type(of: group.region.outputs[0].value).shape))
+    }
+
+    func emit(into group: GroupLowering) throws { try group.pointwise() }
+}
+
 extension GroupLowering {
     /// Elements one unit of work computes, at most.
     private static let unitElements = 16384
 
-    func pointwise() throws {
+    fileprivate func pointwise() throws {
         let domain = region.type(of: region.outputs[0].value).shape
         let axes = makeAxes(domain)
         let expressions = try observe { try self.storeElements(domain, axes.map(\.variable)) }
-        let loops = merged(axes, expressions: expressions)
-        let variables = axes.map(\.variable)
-        let width = lanes(for: computeDType)
         let work = domain.reduce(1, *) * .constant(costPerElement)
-        guard let inner = loops.last else {
-            return try phase(units: 1, work: work) { _ in try self.storeElements(domain, variables) }
-        }
-        if loops.count == 1 { return try flat(inner, domain, variables, width, work) }
+        let variables = axes.map(\.variable)
+        try overElements(merged(axes, expressions: expressions), work: work) { try self.storeElements(domain, variables) }
+    }
+
+    /// A phase that runs the body for every element, with the loops' variables set: in vectors along the innermost axis.
+    func overElements(_ loops: [DomainAxis], work: Dim, _ body: () throws -> Void) throws {
+        let width = lanes(for: computeDType)
+        guard let inner = loops.last else { return try phase(units: 1, work: work) { _ in try body() } }
+        if loops.count == 1 { return try flat(inner, width, work, body) }
         let outer = Array(loops.dropLast())
-        // Short rows: several to a unit.
         let count = outer.reduce(1) { $0 * $1.size }
+        if let lines = count.constant, let length = inner.size.constant, lines < WorkDivision.enoughUnits, length >= 2 * Self.unitElements {
+            return try longLines(outer, inner, width, work, body)
+        }
+        // Short rows: several to a unit.
         let rows = max(1, Self.unitElements / 4 / max(inner.size.constant ?? 1024, 1))
         try phase(units: count.dividedUp(by: .constant(rows)), work: work) { unit in
             let first = unit * .constant(rows)
@@ -28,29 +45,45 @@ extension GroupLowering {
                 for (axis, index) in zip(outer, unflatten(row, outer.map(\.size))) { elements.setVariable(axis.variable, to: index) }
                 try writer.vectors(width, count: inner.size) { index, _ in
                     elements.setVariable(inner.variable, to: index)
-                    try storeElements(domain, variables)
+                    try body()
                 }
             }
         }
     }
 
-    private func flat(_ axis: DomainAxis, _ domain: Shape, _ variables: [Dim], _ width: Int, _ work: Dim) throws {
+    /// Few long lines, each cut into several units.
+    private func longLines(_ outer: [DomainAxis], _ inner: DomainAxis, _ width: Int, _ work: Dim, _ body: () throws -> Void) throws {
         let chunk = Dim.constant(Self.unitElements)
+        let sizes = outer.map(\.size) + [inner.size.dividedUp(by: chunk)]
+        try phase(units: sizes.reduce(1, *), work: work) { unit in
+            let place = unflatten(unit, sizes)
+            for (axis, index) in zip(outer, place) { elements.setVariable(axis.variable, to: index) }
+            let base = writer.bind(place.last! * chunk)
+            try writer.vectors(width, from: base, count: writer.bind(Dim.minimum(inner.size - base, chunk))) { index, _ in
+                elements.setVariable(inner.variable, to: index)
+                try body()
+            }
+        }
+    }
+
+    private func flat(_ axis: DomainAxis, _ width: Int, _ work: Dim, _ body: () throws -> Void) throws {
+        let unitElements = axis.size.constant.map { WorkDivision.unitElements(of: $0, most: Self.unitElements) } ?? Self.unitElements
+        let chunk = Dim.constant(unitElements)
         if let n = axis.size.constant, n <= Self.unitElements {
             return try phase(units: 1, work: work) { _ in
                 try writer.vectors(width, count: axis.size) { index, _ in
                     elements.setVariable(axis.variable, to: index)
-                    try storeElements(domain, variables)
+                    try body()
                 }
             }
         }
         try phase(units: axis.size.dividedUp(by: chunk), work: work) { unit in
             let base = unit * chunk
             let rest = axis.size - base
-            let count = axis.size.constant.map { $0 % Self.unitElements == 0 } == true ? chunk : writer.bind(Dim.minimum(rest, chunk))
+            let count = axis.size.constant.map { $0 % unitElements == 0 } == true ? chunk : writer.bind(Dim.minimum(rest, chunk))
             try writer.vectors(width, from: base, count: count) { index, _ in
                 elements.setVariable(axis.variable, to: index)
-                try storeElements(domain, variables)
+                try body()
             }
         }
     }

@@ -38,23 +38,36 @@ struct RowPlan {
     var earlyOutputs: [Int: [Int]] = [:]
     /// Values of the domain's shape that cost more to compute again than to keep, with the level after which they are known.
     var kept: [Int: [ValueID]] = [:]
+    /// The kept axis that lanes run along, where they do; nil for the innermost.
+    var lanesAxis: Int?
+    /// Kept axes that go through the same elements of the larger operand again: they run within a unit, after all others.
+    var repeating: Set<Int> = []
 
+    /// Whether the innermost axis is reduced.
+    var lastIsReduced: Bool { axes.contains(domain.lastIndex { $0 != 1 } ?? domain.count - 1) }
     var keptAxes: [Int] { domain.indices.filter { !axes.contains($0) } }
 }
 
-extension GroupLowering {
-    func rows() throws {
-        let plan = try rowPlan()
-        let lastIsReduced = plan.axes.contains(plan.domain.lastIndex { $0 != 1 } ?? plan.domain.count - 1)
-        let inner = plan.domain.last { $0 != 1 } ?? 1
-        let isNarrow = target.gpu == nil && (inner.constant ?? 64) < 8
-        try runRows(plan, alongReduced: lastIsReduced && !(isNarrow && !plan.keptAxes.isEmpty))
+/// Reductions and chains of them, by threads of the host.
+struct RowReductions: Schedule {
+    let plan: RowPlan
+    let alongReduced: Bool
+    let cost: Dim
+
+    static func plan(_ group: GroupLowering, _ target: Target) throws -> RowReductions? {
+        guard group.kind == .rows else { return nil }
+        let plan = try group.rowPlan()
+        // A row of a few elements fills no vector.
+        let isNarrow = ((plan.domain.last { $0 != 1 } ?? 1).constant ?? 64) < 8
+        return RowReductions(plan: plan, alongReduced: plan.lastIsReduced && !(isNarrow && !plan.keptAxes.isEmpty), cost: group.elementwiseCost(plan.domain))
     }
 
+    func emit(into group: GroupLowering) throws { try group.runRows(plan, alongReduced: alongReduced) }
+}
+
+extension GroupLowering {
     func runRows(_ plan: RowPlan, alongReduced: Bool) throws {
-        if target.gpu != nil { return try teamRows(plan, alongReduced: alongReduced) }
-        let split = splitReduction(plan, alongReduced: alongReduced)
-        if alongReduced { try rowsAlongReduced(plan, split) } else { try rowsAlongKept(plan, split) }
+        let split = try alongReduced ? rowsAlongReduced(plan) : rowsAlongKept(plan)
         if let split { try combineParts(plan, split) }
     }
 
@@ -119,23 +132,27 @@ extension GroupLowering {
 
     // MARK: Lanes along the reduced axis
 
-    private func rowsAlongReduced(_ plan: RowPlan, _ split: SplitReduction?) throws {
+    /// Gives the way in which the reduction was cut, if it was.
+    private func rowsAlongReduced(_ plan: RowPlan) throws -> SplitReduction? {
         let variables = makeAxes(plan.domain)
         var (outer, inner) = try mergedRowAxes(plan, variables)
+        let split = splitReduction(plan, inner, units: outer.reduce(1) { $0 * $1.size }, elementsPerPosition: 1)
         if let split { outer.insert(split.partAxis, at: 0) }
         let units = outer.reduce(1) { $0 * $1.size }
         let work = plan.domain.reduce(1, *) * .constant(costPerElement)
         let steps = inner.reduce(1) { $0 * $1.size }
-        let rows = max(1, 4096 / max(steps.constant ?? 4096, 1))
+        let repeats = plan.repeating.reduce(1) { $0 * plan.domain[$1] }
+        let rows = max(1, 4096 / max(steps.constant ?? 4096, 1)) * (split == nil ? max(repeats.constant ?? 1, 1) : 1)
         try phase(units: units.dividedUp(by: .constant(rows)), work: work) { unit in
             let buffers = keptBuffers(plan, steps)
             let first = unit * .constant(rows)
             try writer.loop(from: first, to: rows == 1 ? first + 1 : writer.bind(Dim.minimum(first + .constant(rows), units))) { row in
                 for (axis, index) in zip(outer, unflatten(row, outer.map(\.size))) { elements.setVariable(axis.variable, to: index) }
-                if let split, !inner.isEmpty { split.limit(&inner[0], elements, writer) }
+                split?.limit(&inner, elements, writer)
                 try rowBody(plan, variables.map(\.variable), inner, buffers, split)
             }
         }
+        return split
     }
 
     /// The domain's axes, merged among the kept and among the reduced.
@@ -143,7 +160,8 @@ extension GroupLowering {
         let expressions = try observe { try self.writeAll(plan, axes.map(\.variable)) }
         // A position in an argmax is the index itself.
         let positions = plan.levels.flatMap { $0 }.contains { $0.code.hasPosition } ? plan.axes.map { axes[$0].variable } : []
-        let outer = merged(plan.keptAxes.map { axes[$0] }, expressions: expressions)
+        let keptAxes = plan.keptAxes.filter { !plan.repeating.contains($0) } + plan.keptAxes.filter(plan.repeating.contains)
+        let outer = merged(keptAxes.map { axes[$0] }, expressions: expressions)
         let inner = merged(plan.axes.map { axes[$0] }, expressions: expressions + positions)
         return (outer, inner)
     }

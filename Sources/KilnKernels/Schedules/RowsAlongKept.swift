@@ -3,24 +3,30 @@
 import KilnIR
 
 extension GroupLowering {
-    func rowsAlongKept(_ plan: RowPlan, _ split: SplitReduction?) throws {
+    /// Gives the way in which the reduction was cut, if it was.
+    func rowsAlongKept(_ plan: RowPlan) throws -> SplitReduction? {
         let axes = makeAxes(plan.domain)
         let variables = axes.map(\.variable)
-        let kept = plan.keptAxes.map { axes[$0] }.filter { $0.size != 1 }
+        let keptAxes = plan.keptAxes.filter { $0 != plan.lanesAxis } + [plan.lanesAxis].compactMap { $0 }
+        let kept = keptAxes.map { axes[$0] }.filter { $0.size != 1 }
         for axis in axes where axis.size == 1 { elements.aliases[axis.variable.indices.first!] = 0 }
         let reduced = plan.axes.map { axes[$0] }.filter { $0.size != 1 }
         let work = plan.domain.reduce(1, *) * .constant(costPerElement)
         let width = lanes(for: computeDType)
         guard let inner = kept.last else {
-            return try phase(units: split?.parts ?? 1, work: work) { unit in
+            let split = splitReduction(plan, reduced, units: 1, elementsPerPosition: 1)
+            try phase(units: split?.parts ?? 1, work: work) { unit in
                 if let split { elements.setVariable(split.partAxis.variable, to: unit) }
                 try columnBody(plan, variables, reduced, split, vectors: 1, width: 1) { body in try writer.lanes(1, count: 1) { try body($0, 0) } }
             }
+            return split
         }
-        let outer = (split.map { [$0.partAxis] } ?? []) + kept.dropLast()
         let vectors = columnVectors(inner.size, width)
         let block = width * vectors
         let blocks = inner.size.dividedUp(by: .constant(block))
+        let split = splitReduction(plan, reduced, units: kept.dropLast().reduce(blocks) { $0 * $1.size },
+                                   elementsPerPosition: .constant(min(inner.size.constant ?? block, block)))
+        let outer = (split.map { [$0.partAxis] } ?? []) + kept.dropLast()
         try phase(units: outer.reduce(1) { $0 * $1.size } * blocks, work: work) { unit in
             let place = unflatten(unit, outer.map(\.size) + [blocks])
             for (axis, index) in zip(outer, place) { elements.setVariable(axis.variable, to: index) }
@@ -53,6 +59,7 @@ extension GroupLowering {
             if let n = inner.size.constant, n < block { return try partial() }
             try writer.branch([.isNonNegative(inner.size - base - .constant(block))], then: full, otherwise: partial)
         }
+        return split
     }
 
     /// How many vectors of columns a unit works on at once.
@@ -66,7 +73,7 @@ extension GroupLowering {
                             width: Int, _ forEachColumn: (_ body: (Dim, Int) throws -> Void) throws -> Void) throws {
         defer { elements.currentLoads = [:] }
         var reduced = reduced
-        if let split, !reduced.isEmpty { split.limit(&reduced[0], elements, writer) }
+        split?.limit(&reduced, elements, writer)
         var position: Dim = 0
         for axis in plan.axes { position = position * plan.domain[axis] + variables[axis] }
         for (number, level) in plan.levels.enumerated() {

@@ -4,6 +4,21 @@
 import KilnIR
 import KilnPasses
 
+/// A sliding contraction by threads of the host.
+struct SlidingWindows: Schedule {
+    let contraction: Contraction
+    let sliding: SlidingContraction
+    let operation: Operation
+    var cost: Dim { contraction.sizes.reduce(1, *) }
+
+    static func plan(_ group: GroupLowering, _ target: Target) throws -> SlidingWindows? {
+        guard let (contraction, operation) = try group.contractionRoot(), let sliding = contraction.sliding else { return nil }
+        return SlidingWindows(contraction: contraction, sliding: sliding, operation: operation)
+    }
+
+    func emit(into group: GroupLowering) throws { try group.slidingContraction(contraction, sliding, operation) }
+}
+
 /// Sizes of the blocks, copies and register tiles of a sliding contraction.
 struct SlidingPlan {
     let contraction: Contraction
@@ -73,7 +88,7 @@ extension GroupLowering {
     /// Products of one unit, about.
     private static let unitProducts = 1 << 16
 
-    func slidingContraction(_ c: Contraction, _ sliding: SlidingContraction, _ operation: Operation) throws {
+    fileprivate func slidingContraction(_ c: Contraction, _ sliding: SlidingContraction, _ operation: Operation) throws {
         let isLeft = sliding.imagesAreLeft
         var lanes = max(target.vectorBytes / c.accumulator.byteCount, 1)
         while let n = c.sizes[sliding.columns.output].constant, lanes / 2 >= max(n, 1) { lanes /= 2 }

@@ -4,11 +4,43 @@
 
 import KilnIR
 
+/// Into what a sort is cut.
+struct SortGrain {
+    /// Elements of a row that one unit reads or writes.
+    var elements: Int
+    /// Elements of the result that one unit merges.
+    var merged: Int
+}
+
+/// A sort by threads of the host.
+struct HostSort: Schedule {
+    let cost: Dim
+
+    static func plan(_ group: GroupLowering, _ target: Target) throws -> HostSort? {
+        guard group.kind == .sort else { return nil }
+        return HostSort(cost: group.elementwiseCost(group.region.type(of: group.region.outputs[0].value).shape))
+    }
+
+    func emit(into group: GroupLowering) throws { try group.sort(SortGrain(elements: WorkDivision.leastElements, merged: 2048)) }
+}
+
+/// A sort by threads of a GPU, each of which has little to do.
+struct BlockSort: Schedule {
+    let cost: Dim
+
+    static func plan(_ group: GroupLowering, _ target: Target) throws -> BlockSort? {
+        guard group.kind == .sort else { return nil }
+        return BlockSort(cost: group.elementwiseCost(group.region.type(of: group.region.outputs[0].value).shape))
+    }
+
+    func emit(into group: GroupLowering) throws { try group.sort(SortGrain(elements: 1, merged: 16)) }
+}
+
 extension GroupLowering {
     /// Elements of a run that are put in order by counting.
     private static let firstRun = 32
 
-    func sort() throws {
+    fileprivate func sort(_ grain: SortGrain) throws {
         let position = try root { if case .sort = $0 { true } else { false } }
         guard case .sort(let axis, let descending) = table.forms[position] else { return }
         let operand = region.operations[position].operands[0]
@@ -25,7 +57,7 @@ extension GroupLowering {
         func setRow(_ row: Dim) {
             for (axis, index) in zip(others, unflatten(row, others.map { axes[$0].size })) { elements.setVariable(variables[axis], to: index) }
         }
-        try eachElement(rows, length, work: type.elementCount * .constant(costPerElement)) { row, index in
+        try eachElement(rows, length, grain, work: type.elementCount * .constant(costPerElement)) { row, index in
             setRow(row)
             elements.setVariable(variables[axis], to: index)
             let key = writer.convert(try elements.element(operand, variables), to: dtype)
@@ -40,27 +72,34 @@ extension GroupLowering {
         while run < most {
             let isNeeded: Dim = length.constant != nil ? 1 : Dim.minimum(Dim.maximum(length - .constant(run), 0), 1)
             for width in length.constant == nil ? [run, run * 2] : [run] {
-                merge(rows, length, run: width, isNeeded, from, to, order)
+                merge(rows, length, run: width, grain, isNeeded, from, to, order)
                 swap(&from, &to)
             }
             run *= length.constant == nil ? 4 : 2
         }
-        eachElement(rows, length, work: type.elementCount) { row, index in
+        eachElement(rows, length, grain, work: type.elementCount) { row, index in
             setRow(row)
             elements.setVariable(variables[axis], to: index)
             storeOutput(0, writer.load(from.places, row * length + index, .i64), variables)
         }
     }
 
-    /// Adds a phase over the elements of all rows: a unit has a row, or on a GPU, where rows are too few, an element.
-    private func eachElement(_ rows: Dim, _ length: Dim, work: Dim, _ body: (Dim, Dim) throws -> Void) rethrows {
-        if target.gpu != nil {
+    /// Adds a phase over the elements of all rows: a unit has a row, of a long one a part, or an element alone.
+    private func eachElement(_ rows: Dim, _ length: Dim, _ grain: SortGrain, work: Dim, _ body: (Dim, Dim) throws -> Void) rethrows {
+        if grain.elements == 1 {
             return try phase(units: rows * length, work: work) { unit in
                 let place = unflatten(unit, [rows, length])
                 try body(place[0], place[1])
             }
         }
-        try phase(units: rows, work: work) { row in try writer.loop(to: length) { try body(row, $0) } }
+        let part = grain.elements
+        if let length = length.constant, length <= part { return try phase(units: rows, work: work) { row in try writer.loop(to: .constant(length)) { try body(row, $0) } } }
+        let sizes = [rows, length.dividedUp(by: .constant(part))]
+        try phase(units: sizes.reduce(1, *), work: work) { unit in
+            let place = unflatten(unit, sizes)
+            let first = writer.bind(place[1] * .constant(part))
+            try writer.loop(from: first, to: writer.bind(Dim.minimum(first + .constant(part), length))) { try body(place[0], $0) }
+        }
     }
 
     /// Puts runs of a few elements in order: each element's place is the number of those that come before it.
@@ -90,9 +129,8 @@ extension GroupLowering {
     }
 
     /// Merges neighbouring runs of `run` elements; does nothing where `isNeeded` is 0.
-    private func merge(_ rows: Dim, _ length: Dim, run: Int, _ isNeeded: Dim, _ from: SortRuns, _ to: SortRuns, _ order: SortOrder) {
-        let size = target.gpu == nil ? 2048 : 16
-        let chunk = Dim.constant(min(size, run * 2)), pair = Dim.constant(run * 2)
+    private func merge(_ rows: Dim, _ length: Dim, run: Int, _ grain: SortGrain, _ isNeeded: Dim, _ from: SortRuns, _ to: SortRuns, _ order: SortOrder) {
+        let chunk = Dim.constant(min(grain.merged, run * 2)), pair = Dim.constant(run * 2)
         let perPair = pair / chunk
         let chunks = length.dividedUp(by: chunk)
         phase(units: rows * chunks * isNeeded, work: rows * length * 8 * isNeeded) { unit in

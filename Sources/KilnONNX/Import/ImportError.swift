@@ -11,6 +11,17 @@ public struct UnsupportedNode: Hashable, Sendable, CustomStringConvertible {
     public var op: String
     public var version: Int
     public var reason: String
+    /// What would help.
+    public var fix = Fix.anotherExport
+
+    /// What helps against a node that can't be imported.
+    public enum Fix: String, Hashable, Sendable, CaseIterable {
+        /// The operator is unknown.
+        case otherOperator = "write the model with other operators, or define these as ONNX functions of operators that Kiln has"
+        /// Something that must be known is computed from data or from open sizes.
+        case fixedSizes = "export the model with the sizes fixed that these nodes depend on, or leave what comes before them to the program that calls the model"
+        case anotherExport = "export the model with another operator set or other settings, so that these nodes are written in another way"
+    }
 
     public var description: String { "\(node): \(op) (version \(version)): \(reason)" }
 }
@@ -23,7 +34,7 @@ public struct UnsupportedModel: Error, CustomStringConvertible, Sendable {
     public var description: String {
         let count = nodes.count == 1 ? "1 node that is" : "\(nodes.count) nodes that are"
         return "\(file): has \(count) not supported\n" + nodes.map { "  \($0)" }.joined(separator: "\n")
-            + "\n  fix: export the model without them"
+            + UnsupportedNode.Fix.allCases.filter { fix in nodes.contains { $0.fix == fix } }.map { "\n  fix: \($0.rawValue)" }.joined()
     }
 }
 
@@ -63,4 +74,5 @@ public struct ValueNeeded: Error, CustomStringConvertible, Sendable, Hashable {
 /// Thrown by an operator's entry: this node is right, and Kiln can't do it.
 struct Unsupported: Error {
     var reason: String
+    var fix = UnsupportedNode.Fix.anotherExport
 }

@@ -40,19 +40,49 @@ final class Importer {
         let scope = Scope(builder, KnownElements(builder), versions: try versions(model.proto.opsetImport))
         var ports = PortMaker(importer: self, scope: scope)
         let given = try defineWeights(&ports, in: scope)
+        try checkNames(proto)
         let inputs = try proto.input.filter { !given.contains($0.name) || options.inputs[$0.name] != nil || options.values[$0.name] != nil }
             .map { try ports.input($0) }
         try run(proto.node, in: scope)
         if !problems.isEmpty { throw UnsupportedModel(file: file, nodes: problems) }
-        let names = proto.output.map(\.name)
-        let results = try (names + options.innerValues.filter { !names.contains($0) }).map { name -> (String, Item) in
+        let names = proto.output.map(\.name), stated = Set(names)
+        let results = try (names + options.innerValues.filter { !stated.contains($0) }).map { name -> (String, Item) in
             guard let item = scope.find(name) else { throw ModelError(file, "the output '\(name)' is made by no node") }
             return (name, item)
         }
+        for (port, result) in zip(proto.output, results) { try check(port, is: result.1) }
         builder.location = .unknown
         let outputs = results.map { ports.output($0, $1) }
         let graph = try builder.finish(ports.outputs)
         return ImportedModel(graph: graph, inputs: inputs, outputs: outputs, parameters: ports.parameters)
+    }
+
+    /// Throws where the model's outputs share a name, or where something is given for an input that the model does not have.
+    private func checkNames(_ proto: ProtoGraph) throws {
+        var outputs: Set<String> = []
+        if let twice = proto.output.first(where: { !outputs.insert($0.name).inserted }) { throw ModelError(file, "has two outputs of the name '\(twice.name)'") }
+        let inputs = proto.input.map(\.name), known = Set(inputs)
+        if let stray = options.values.keys.sorted().first(where: { !known.contains($0) }) {
+            throw ModelError(file, "a value is given for '\(stray)', which is no input of the model",
+                             fix: inputs.isEmpty ? "leave it out" : "choose from \(inputs.prefix(20).joined(separator: ", "))")
+        }
+    }
+
+    /// Throws where an output's stated type can't be its own.
+    private func check(_ port: ProtoValueInfo, is item: Item) throws {
+        guard case .tensorType(let stated)? = port.type.value, case .tensor(let tensor) = item.held else { return }
+        func wrong(_ found: String, _ said: String) -> ModelError { ModelError(file, "the output '\(port.name)' \(found), and the model says \(said)") }
+        if stated.elemType != 0, stated.elemType != tensor.element.rawValue {
+            throw wrong("has elements of type \(tensor.element)", ElementType(rawValue: stated.elemType).map { "\($0)" } ?? "a type that there is not")
+        }
+        // What the caller says of inputs may change shapes.
+        guard stated.hasShape, options.inputs.isEmpty, options.values.isEmpty, tensor.element != .string else { return }
+        let dims = tensor.value.dims
+        guard dims.count == stated.shape.dim.count else { throw wrong("has \(dims.count) axes", "\(stated.shape.dim.count)") }
+        for (axis, (dim, said)) in zip(dims, stated.shape.dim).enumerated() {
+            guard let size = dim.constant, case .dimValue(let number)? = said.value, number > 0, number != Int64(size) else { continue }
+            throw wrong("has the size \(size) along axis \(axis)", "\(number)")
+        }
     }
 
     /// Brings the constants of a graph inside the model's into scope.
@@ -115,10 +145,12 @@ final class Importer {
         do {
             let items = try items(context, domain).map(context.rows.restored)
             if let error = scope.builder.error { throw error }
-            for (number, name) in node.output.enumerated() { scope.define(name, number < items.count ? items[number] : .absent) }
+            for (number, name) in node.output.enumerated() {
+                guard scope.define(name, number < items.count ? items[number] : .absent) else { throw context.mistake("makes '\(name)', which is there already") }
+            }
         } catch let error as Unsupported {
             problems.append(UnsupportedNode(node: context.name, op: (domain.isEmpty ? "" : domain + "::") + node.opType, version: context.version,
-                                            reason: error.reason))
+                                            reason: error.reason, fix: error.fix))
             for name in node.output { scope.define(name, .unavailable) }
         } catch is Unavailable {
             for name in node.output { scope.define(name, .unavailable) }
@@ -128,7 +160,7 @@ final class Importer {
     private func items(_ context: NodeContext, _ domain: String) throws -> [Item] {
         let node = context.node
         if let function = functions[FunctionKey(domain: node.domain, name: node.opType, overload: node.overload)] { return try call(function, context) }
-        guard let op = Operators.named(node.opType, domain: domain) else { throw Unsupported(reason: "there is no such operator in Kiln") }
+        guard let op = Operators.named(node.opType, domain: domain) else { throw Unsupported(reason: "there is no such operator in Kiln", fix: .otherOperator) }
         return try op.translate(context)
     }
 
@@ -173,10 +205,10 @@ final class Importer {
     func unknown(_ context: NodeContext, _ what: String, _ values: [Value]) -> any Error {
         var names: Set<String> = []
         for value in values {
-            guard let inputs = context.scope.inputs(reaching: value) else { return Unsupported(reason: "\(what) is computed while the model runs") }
+            guard let inputs = context.scope.inputs(reaching: value) else { return Unsupported(reason: "\(what) is computed while the model runs", fix: .fixedSizes) }
             names.formUnion(inputs)
         }
-        if names.isEmpty { return Unsupported(reason: "\(what) can't be computed before the model runs") }
+        if names.isEmpty { return Unsupported(reason: "\(what) can't be computed before the model runs", fix: .fixedSizes) }
         return ValueNeeded(file: file, node: "\(context.name) (\(context.node.opType))", what: what, inputs: names.sorted())
     }
 }
@@ -185,12 +217,18 @@ extension Scope {
     /// The names of the model's inputs that a value is computed from; nil where it also depends on what changes within a region.
     func inputs(reaching value: Value) -> Set<String>? {
         var names: Set<String> = []
-        for input in contents.inputs(reaching: value) {
-            if let parent {
-                guard let known = captured.first(where: { $0.inner.id == input }) else { return nil }
-                guard let outer = parent.inputs(reaching: known.outer) else { return nil }
+        let reached = contents.inputs(reaching: value)
+        if let parent {
+            let known = captured.filter { reached.contains($0.inner.id) }
+            guard known.count == reached.count else { return nil }
+            for value in known {
+                guard let outer = parent.inputs(reaching: value.outer) else { return nil }
                 names.formUnion(outer)
-            } else if let port = builder.graph.inputs.first(where: { $0.value == input }) { names.insert(port.name) } else { return nil }
+            }
+        } else {
+            let ports = builder.graph.inputs.filter { reached.contains($0.value) }
+            guard ports.count == reached.count else { return nil }
+            names.formUnion(ports.map(\.name))
         }
         return names
     }

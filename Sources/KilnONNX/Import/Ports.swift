@@ -73,6 +73,7 @@ struct PortMaker {
     private(set) var outputs: [(String, Value)] = []
     private(set) var parameters: [(name: String, value: Literal)] = []
     private var symbols: [String: String] = [:]
+    private var takenSymbols: Set<String> = []
 
     init(importer: Importer, scope: Scope) {
         self.importer = importer
@@ -161,7 +162,7 @@ struct PortMaker {
         if let known = symbols[name] { return known }
         var clean = String(name.unicodeScalars.map { $0.isASCII && ($0.properties.isAlphabetic || ("0"..."9").contains($0)) ? Character($0) : "_" })
         if clean.first.map({ !$0.isLetter && $0 != "_" }) ?? true { clean = "n" + clean }
-        while symbols.values.contains(clean) { clean += "_" }
+        while !takenSymbols.insert(clean).inserted { clean += "_" }
         symbols[name] = clean
         return clean
     }

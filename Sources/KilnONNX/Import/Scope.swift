@@ -14,8 +14,11 @@ final class Scope {
     let attributes: [String: ProtoAttribute]
     let parent: Scope?
     private var items: [String: Item] = [:]
+    /// Names that this graph itself gives to something.
+    private var own: Set<String> = []
     /// Values of the surrounding builder that this region uses, with the inputs that stand for them; only in regions.
     private(set) var captured: [(outer: Value, inner: Value)] = []
+    private var capturedNumbers: [ValueID: Int] = [:]
 
     /// The scope of a model's graph or a function's body, which sees no names but its own.
     init(_ builder: GraphBuilder, _ contents: KnownElements, versions: [String: Int], attributes: [String: ProtoAttribute] = [:]) {
@@ -36,7 +39,12 @@ final class Scope {
         self.parent = parent
     }
 
-    func define(_ name: String, _ item: Item) { if !name.isEmpty { items[name] = item } }
+    /// False where this graph has something of that name already.
+    @discardableResult func define(_ name: String, _ item: Item) -> Bool {
+        if name.isEmpty { return true }
+        items[name] = item
+        return own.insert(name).inserted
+    }
 
     /// What a name stands for; nil where nothing has that name.
     func find(_ name: String) -> Item? {
@@ -60,12 +68,13 @@ final class Scope {
 
     private func capture(_ value: Value) -> Value {
         guard let parent else { return value }
-        if let known = captured.first(where: { $0.outer.id == value.id }) { return known.inner }
+        if let known = capturedNumbers[value.id] { return captured[known].inner }
         if let literal = parent.contents.literal(of: value, limit: 64) { return builder.literal(literal) }
         if value.dtype == .i64, let sizes = parent.contents.elements(of: value, limit: 64)?.compactMap(\.size), sizes.count == value.type.elementCount.constant {
             return builder.sizes(sizes).reshaping(to: value.dims)
         }
         let inner = builder.input("c\(captured.count)", value.type)
+        capturedNumbers[value.id] = captured.count
         captured.append((value, inner))
         return inner
     }

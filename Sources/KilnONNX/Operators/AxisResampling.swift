@@ -65,7 +65,7 @@ struct AxisResampling {
     var output: Dim
     var rule: ResamplingRule
     /// Results for each element, where the node says so; the sizes' ratio otherwise.
-    var scale: Double?
+    var scale: ResamplingScale?
     /// The part of the axis that is read, from 0 to 1, as f64 of rank 0.
     var crop: (start: Value, end: Value)?
 
@@ -73,7 +73,7 @@ struct AxisResampling {
         (self.input, self.output, self.rule) = (input, output, rule)
     }
 
-    var changes: Bool { crop != nil || input != output || scale.map { $0 != 1 } ?? false }
+    var changes: Bool { crop != nil || input != output || scale.map { $0.value != 1 } ?? false }
 
     // MARK: Positions
 
@@ -84,8 +84,8 @@ struct AxisResampling {
     private func positions(_ node: NodeContext) -> Value {
         let size = extent(input, node)
         // The output's size before it was rounded down.
-        let width = scale.map { size * $0 } ?? extent(output, node)
-        let factor = scale.map { number($0, node) } ?? width / size
+        let width = scale.map { size * $0.value } ?? extent(output, node)
+        let factor = scale.map { number($0.value, node) } ?? width / size
         let y = size.iota(.f64, [output], axis: 0)
         // What one result is divided by does not matter: its position is 0.
         let steps = (width .== 1.0).select(number(1, node), width - 1.0)
@@ -110,13 +110,17 @@ struct AxisResampling {
 
     func nearest(_ x: Value, axis: Int, _ node: NodeContext) throws -> Value {
         if let view = wholeFactor(x, axis) { return view }
+        if let exact = nearestIndices(node) {
+            let indices = table(bounded(exact, node), node)
+            return regular(x, axis, indices, node) ?? x.take(indices, axis: axis)
+        }
         let positions = positions(node)
         let chosen = switch rule.rounding {
         case .preferFloor: (positions - 0.5).ceil()
         case .preferCeil: (positions + 0.5).floor()
         case .floor: positions.floor()
         case .ceil: positions.ceil()
-        case .ceilWhenSmaller: scale.map { $0 < 1 } ?? false ? positions.ceil() : positions.floor()
+        case .ceilWhenSmaller: scale.map { $0.value < 1 } ?? false ? positions.ceil() : positions.floor()
         }
         let indices = table(bounded(chosen.cast(to: .i64), node), node)
         if let view = regular(x, axis, indices, node) { return view }
@@ -131,7 +135,7 @@ struct AxisResampling {
 
     /// Each element a whole number of times, whatever the axis's size is.
     private func wholeFactor(_ x: Value, _ axis: Int) -> Value? {
-        guard let factor = (output / input).constant, factor > 1, input * .constant(factor) == output, scale.map({ $0 == Double(factor) }) ?? true else { return nil }
+        guard let factor = (output / input).constant, factor > 1, input * .constant(factor) == output, scale.map({ $0.value == Double(factor) }) ?? true else { return nil }
         switch (rule.position, rule.rounding) {
         case (.asymmetric, .floor), (.asymmetric, .ceilWhenSmaller), (.halfPixelForNearest, .floor): break
         case (.halfPixel, .preferFloor), (.halfPixel, .preferCeil), (.halfPixelSymmetric, .preferFloor), (.halfPixelSymmetric, .preferCeil): break
@@ -198,13 +202,13 @@ struct AxisResampling {
 
     /// Results for each element, at most 1.
     private func shrinking(_ node: NodeContext) -> Value {
-        if let scale { return number(min(scale, 1), node) }
+        if let scale { return number(min(scale.value, 1), node) }
         return (extent(output, node) / extent(input, node)).minimum(1.0)
     }
 
     /// The elements on each side that a widened filter reaches.
     private func wideReach(_ reach: Int) -> Dim {
-        if let scale { return .constant(Int((Double(reach) / min(scale, 1)).rounded(.up))) }
+        if let scale { return .constant(Int((Double(reach) / min(scale.value, 1)).rounded(.up))) }
         return .maximum((input * .constant(reach)).dividedUp(by: output), .constant(reach))
     }
 

@@ -17,7 +17,7 @@ extension Operators {
         let labels = try node.tensor(1)
         let counts = node.integer("ignore_index").map { labels .!= $0 }
         // What is ignored may be no class at all.
-        let classes = counts?.select(labels, 0) ?? labels
+        let classes = node.checked(counts?.select(labels, 0) ?? labels, below: logarithms.size(axis: 1), axis: 1, countsFromEnd: false)
         var losses = -logarithms.inSingle.gather(1, classes.unsqueezed(1)).reshaping(to: labels.dims)
         var weights: Value?
         if let table = try node.tensorIfPresent(2) { weights = table.inSingle.embedding(classes) }

@@ -95,9 +95,20 @@ extension Operators {
             // Versions before 14 also give the statistics by themselves.
             running += [own, ownVariance].map { .tensor($0.reshaping(to: input.dims).cast(to: input.dtype)) }
         }
-        let scale = spread(try node.tensor(1)) * (variance + node.epsilon).rsqrt()
-        let shift = spread(try node.tensor(2)) - mean * scale
-        return [.tensor((wide * scale + shift).cast(to: x.dtype))] + running
+        let scale = spread(try node.tensor(1)) * (variance + node.epsilon).rsqrt(), shift = spread(try node.tensor(2))
+        if !isTraining, try isNearZero(node, in: wide.dtype) {
+            return [.tensor((wide * scale + (shift - mean * scale)).cast(to: x.dtype))]
+        }
+        return [.tensor(((wide - mean) * scale + shift).cast(to: x.dtype))] + running
+    }
+
+    /// Whether a batch normalization's means are constants that are small beside the deviations, so that little is lost where the mean is
+    /// taken away after the scale, as part of the shift. Then the scale can become part of a convolution's weights.
+    private static func isNearZero(_ node: NodeContext, in dtype: DType) throws -> Bool {
+        guard let means = node.literalIfKnown(try node.tensor(3)), let variances = node.literalIfKnown(try node.tensor(4)), means.count == variances.count else { return false }
+        // So many times the rounding of a result of 1 is what may be lost: 1e-5 in f32.
+        let bound = 128.0 * (dtype == .f64 ? 0x1p29 : 1), epsilon = node.epsilon
+        return (0..<means.count).allSatisfy { abs(means[$0].double) <= bound * (variances[$0].double + epsilon).squareRoot() }
     }
 
     /// Times a scale plus a shift (inputs 1 and 2) for each position of axis 1.
@@ -118,10 +129,13 @@ extension Operators {
     /// Words', positions' and segments' rows of three tables, added up and normalized.
     private static func embedding(_ node: NodeContext) throws -> [Item] {
         let words = try node.tensor(0)
-        var sum = try node.tensor(2).embedding(words)
+        func rows(_ table: Value, _ numbers: Value) -> Value {
+            table.embedding(node.checked(numbers, below: table.size(axis: 0), axis: 0, countsFromEnd: false))
+        }
+        var sum = rows(try node.tensor(2), words)
         let positions = try node.tensor(3)
-        sum = sum + (try node.tensorIfPresent(8).map { positions.embedding($0) } ?? positions.narrow(0, start: 0, length: words.size(axis: 1)))
-        if let segments = try node.tensorIfPresent(1), let table = try node.tensorIfPresent(4) { sum = sum + table.embedding(segments) }
+        sum = sum + (try node.tensorIfPresent(8).map { rows(positions, $0) } ?? positions.narrow(0, start: 0, length: words.size(axis: 1)))
+        if let segments = try node.tensorIfPresent(1), let table = try node.tensorIfPresent(4) { sum = sum + rows(table, segments) }
         let normal = sum.inSingle.normalized([sum.rank - 1], node.real("epsilon", 1e-12)).values
         let result = normal * (try node.tensor(5).inSingle) + (try node.tensor(6).inSingle)
         let counts = try node.tensorIfPresent(7).map { ($0 .== 1).cast(to: .i32).sum(1) } ?? node.full(0, TensorType(.i32, [words.size(axis: 0)]))

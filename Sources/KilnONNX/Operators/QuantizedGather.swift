@@ -17,9 +17,10 @@ extension Operators {
             guard gathered != axis, rank == scales.rank else { throw node.mistake("gathers along the axis that has the blocks") }
             let isPacked = stored.element == .uint8 && bits == 4
             if isPacked, gathered == rank - 1 { throw node.mistake("gathers along the axis that has two integers in a byte") }
+            let places = node.checked(indices, into: stored.value, axis: gathered)
             /// The rows that are asked for, as integers of the scales' dtype.
             func rows(_ x: Value) -> Value {
-                let found = x.take(indices, axis: gathered)
+                let found = x.take(places, axis: gathered)
                 return (isPacked ? found.nibbles() : found).cast(to: scales.dtype)
             }
             let data = rows(stored.value)
@@ -27,7 +28,7 @@ extension Operators {
             let place = axis > gathered ? axis + indices.rank - 1 : axis
             func spread(_ x: Value) throws -> Value { try node.laid(x, along: data, axis: place, block: block) }
             let middle = stored.element == .uint8 ? Double(1 << (bits - 1)) : 0
-            let factors = try spread(scales.take(indices, axis: gathered))
+            let factors = try spread(scales.take(places, axis: gathered))
             guard let zeroPoints else { return (data - middle) * factors }
             // Bytes hold one more integer than there are blocks where their number is odd.
             let zeros = rows(zeroPoints.value).narrow(place, start: 0, length: scales.size(axis: axis))

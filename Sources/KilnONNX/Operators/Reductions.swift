@@ -10,7 +10,7 @@ extension Operators {
         reduction("ReduceProd") { $0(Structural.reduceProduct, $0.x) },
         reduction("ReduceMax") { $0.extreme(Structural.reduceMax, .any, empty: $0.x.dtype.least) },
         reduction("ReduceMin") { $0.extreme(Structural.reduceMin, .all, empty: $0.x.dtype.greatest) },
-        // Integers divide as integers.
+        // Of integers it is cut off, as NumPy's `astype` does.
         reduction("ReduceMean") { $0.mean },
         reduction("ReduceL1") { $0.sum($0.x.abs()) },
         reduction("ReduceSumSquare") { $0.sum($0.x.square()) },
@@ -108,7 +108,15 @@ private struct Reduction {
     var mean: Value {
         if axes.isEmpty { return x }
         if x.dtype.isFloat { return x.mean(axes, keepDims: keepsAxes) }
-        return sum(x) / node.size(axes.reduce(Dim.constant(1)) { $0 * x.size(axis: $1) }).cast(to: x.dtype)
+        let count = node.size(axes.reduce(Dim.constant(1)) { $0 * x.size(axis: $1) })
+        guard x.dtype.byteCount == 8 else { return (sum(x.cast(to: .i64)) / count).cast(to: x.dtype) }
+        // A sum of 64 bits may not fit: quotients and remainders are added up apart.
+        let divisor = count.cast(to: x.dtype), quotients = x / divisor
+        let rest = sum(x - quotients * divisor), whole = sum(quotients) + rest / divisor
+        let left = rest - rest / divisor * divisor
+        // What is left is cut off, towards 0.
+        let isAbove = (whole .< 0) & (left .> 0), isBelow = (whole .> 0) & (left .< 0)
+        return isAbove.select(whole + 1, isBelow.select(whole - 1, whole))
     }
 
     var logSumExp: Value {

@@ -72,8 +72,9 @@ private struct ResizePlan {
         guard scales.allSatisfy({ $0 > 0x1p-31 && $0 < 0x1p31 }) else { throw node.mistake("has the scales \(scales), which are not positive or absurd") }
         axes = x.dims.map { AxisResampling(input: $0, output: $0, rule: rule) }
         for (axis, scale) in zip(numbers, scales) {
+            let scale = ResamplingScale(scale)
             axes[axis].scale = scale
-            axes[axis].output = x.size(axis: axis).scaled(by: scale)
+            axes[axis].output = scale.scaled(x.size(axis: axis))
         }
     }
 
@@ -83,16 +84,17 @@ private struct ResizePlan {
         for (axis, size) in zip(numbers, sizes) { axes[axis].output = size }
         let policy = node.text("keep_aspect_ratio_policy", "stretch")
         guard policy != "stretch" else { return }
-        let scales = numbers.compactMap { axis -> Double? in
-            guard let input = x.size(axis: axis).constant, let output = axes[axis].output.constant else { return nil }
-            return Double(output) / Double(input)
+        let scales = numbers.compactMap { axis -> ResamplingScale? in
+            guard let input = x.size(axis: axis).constant, let output = axes[axis].output.constant, input > 0, output > 0 else { return nil }
+            return ResamplingScale(output, over: input)
         }
         guard scales.count == numbers.count else { throw Unsupported(reason: "the aspect ratio is to be kept, and sizes are not fixed") }
-        guard let scale = policy == "not_larger" ? scales.min() : scales.max() else { return }
-        guard scale < 0x1p31 else { throw node.mistake("has absurd sizes \(sizes) for \(x.dims)") }
+        let isLess = { (a: ResamplingScale, b: ResamplingScale) in a.value < b.value }
+        guard let scale = policy == "not_larger" ? scales.min(by: isLess) : scales.max(by: isLess) else { return }
+        guard scale.value < 0x1p31 else { throw node.mistake("has absurd sizes \(sizes) for \(x.dims)") }
         for axis in numbers {
             axes[axis].scale = scale
-            axes[axis].output = .constant(Int(min(scale * Double(x.size(axis: axis).constant ?? 0), 0x1p62) + 0.5))
+            axes[axis].output = scale.scaled(x.size(axis: axis), roundsHalfUp: true)
         }
     }
 
@@ -108,18 +110,5 @@ private struct ResizePlan {
         let wide: DType = x.dtype.isFloat ? x.dtype == .f64 ? .f64 : .f32 : x.dtype.byteCount >= 4 ? .f64 : .f32
         let result = try changed.reduce(x.cast(to: wide)) { try axes[$1].interpolated($0, axis: $1, node) }
         return x.dtype.isFloat ? result.cast(to: x.dtype) : result.round().cast(to: x.dtype)
-    }
-}
-
-extension Dim {
-    /// The floor of this times a factor, exactly: a float is a whole number over a power of two.
-    fileprivate func scaled(by factor: Double) -> Dim {
-        if let size = constant { return .constant(Int(min(Double(size) * factor, 0x1p62).rounded(.down))) }
-        var numerator = factor, denominator = 1
-        while numerator != numerator.rounded(), denominator < 1 << 40 {
-            numerator *= 2
-            denominator *= 2
-        }
-        return self * .constant(Int(numerator)) / .constant(denominator)
     }
 }

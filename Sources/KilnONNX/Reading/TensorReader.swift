@@ -13,11 +13,11 @@ extension Importer {
             throw wrong("has elements of a type that Kiln does not have (\(tensor.dataType))")
         }
         let count = try elementCount(tensor.dims, wrong), shape = tensor.dims.map { Int($0) }
-        let source: (ByteRegion, Range<Int>)? = if let raw { (model.region, raw) } else if tensor.dataLocation == 1 { try model.files.bytes(of: tensor) } else
-            if tensor.hasRawData { (tensor.rawData.region, 0..<tensor.rawData.count) } else { nil }
+        let needed = (count * element.bitWidth + 7) / 8
+        let source: (ByteRegion, Range<Int>)? = if let raw { (model.region, raw) } else
+            if tensor.dataLocation == 1 { try model.files.bytes(of: tensor, needed: needed) } else if tensor.hasRawData { (tensor.rawData.region, 0..<tensor.rawData.count) } else { nil }
         guard let (region, range) = source else { return (try fields(tensor, element, dtype, shape, count, wrong), element) }
         guard element != .string else { throw wrong("holds strings as bytes") }
-        let needed = (count * element.bitWidth + 7) / 8
         guard range.count == needed else { throw wrong("has \(range.count) bytes, and its shape \(shape) needs \(needed)") }
         if element.bitWidth < 8 {
             return (Literal(dtype, shape, bytes: Self.unpacked(UnsafeRawBufferPointer(rebasing: region.bytes[range]), element, count)), element)

@@ -31,11 +31,11 @@ package struct SampleNumbers: RandomNumberGenerator {
 
     /// A number of a dtype in a domain.
     mutating func next(_ dtype: DType, _ domain: ClosedRange<Double>, _ range: ClosedRange<Int>?) -> Scalar {
-        if let range, dtype != .bool { return Scalar.integer(Int64(Int.random(in: range, using: &self))).cast(to: dtype) }
+        if let range, dtype != .bool { return Scalar.integer(Int64(Int.random(in: range, using: &self))).converted(to: dtype) }
         if dtype == .bool { return .bool(next() & 1 != 0) }
-        if dtype.isFloat { return Scalar.real(Double.random(in: domain, using: &self)).cast(to: dtype) }
+        if dtype.isFloat { return Scalar.real(Double.random(in: domain, using: &self)).converted(to: dtype) }
         let low = dtype.isUnsigned ? Swift.max(0, domain.lowerBound.rounded(.up)) : domain.lowerBound.rounded(.up)
         let high = Swift.max(low, domain.upperBound.rounded(.down))
-        return Scalar.integer(Int64.random(in: Int64(low)...Int64(high), using: &self)).cast(to: dtype)
+        return Scalar.integer(Int64.random(in: Int64(low)...Int64(high), using: &self)).converted(to: dtype)
     }
 }

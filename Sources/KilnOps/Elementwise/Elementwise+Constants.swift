@@ -30,7 +30,10 @@ extension Elementwise {
         infer: { context in
             guard context.attributes.scalar("value") != nil, let dtype = context.attributes.dtype("dtype"),
                 case .dims(let shape)? = context.attributes["shape"] else {
-                throw context.error("needs the attributes `value`, `dtype` and `shape`", fix: "give all three")
+                let missing = ["value", "dtype", "shape"].filter { context.attributes[$0] == nil }
+                if !missing.isEmpty { throw context.error("has no \(missing.map { "`\($0)`" }.joined(separator: " and no "))", fix: "give `value`, `dtype` and `shape`") }
+                throw context.error("needs a number or a truth value as `value`, a type as `dtype` and a list of sizes as `shape`",
+                                    fix: "write them as in `full {value = 1.0, dtype = f32, shape = [2, 3]}`")
             }
             return [TensorType(dtype, shape)]
         },

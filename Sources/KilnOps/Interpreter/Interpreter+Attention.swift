@@ -39,7 +39,7 @@ private struct AttentionProblem {
         mask = form.maskOperand.map { elements[$0].reals } ?? []
     }
 
-    /// The scores of one row against the keys that it sees, the first so many; those that the mask hides are -∞.
+    /// The scores of one row against the keys that it sees, the first so many; those that the mask hides are the fill.
     private func scores(_ head: Int, _ row: Int) -> [Double] {
         let seen = offset.map { max(0, min(keys, row + $0 + 1)) } ?? keys
         let q = (head * rows + row) * size
@@ -50,8 +50,9 @@ private struct AttentionProblem {
             score *= form.scale
             switch form.mask {
             case .none: return score
-            case .added: return score + mask[(head * rows + row) * keys + key]
-            case .chosen: return mask[(head * rows + row) * keys + key] != 0 ? score : -.infinity
+            // As kernels add: beside a number that is far below all scores nothing is left of them.
+            case .added: return form.accumulator.rounded(score + mask[(head * rows + row) * keys + key])
+            case .chosen: return mask[(head * rows + row) * keys + key] != 0 ? score : form.fill
             }
         }
     }

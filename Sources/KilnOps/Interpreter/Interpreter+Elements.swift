@@ -24,7 +24,7 @@ struct Elements {
 
     /// The same number everywhere.
     init(_ dtype: DType, _ shape: [Int], repeating scalar: Scalar) {
-        let (count, value) = (shape.reduce(1, *), scalar.cast(to: dtype))
+        let (count, value) = (shape.reduce(1, *), scalar.converted(to: dtype))
         (self.dtype, self.shape) = (dtype, shape)
         storage = dtype.isFloat ? .reals(Array(repeating: value.double, count: count)) : .integers(Array(repeating: value.int64, count: count))
     }
@@ -71,7 +71,7 @@ struct Elements {
 
     /// The elements at row-major positions, `fill` where a position is negative.
     func picking(_ positions: [Int], shape: [Int], fill: Scalar) -> Elements {
-        let filler = fill.cast(to: dtype)
+        let filler = fill.converted(to: dtype)
         switch storage {
         case .reals(let values):
             let missing = filler.double

@@ -24,7 +24,7 @@ extension Execution {
         }
         let dtype = resultType
         if dtype.isFloat { return Elements(dtype, shape, reals: values.map { dtype.rounded($0) }) }
-        return Elements(dtype, shape, integers: values.map { Scalar.real($0).cast(to: dtype).int64 })
+        return Elements(dtype, shape, integers: values.map { Scalar.real($0).converted(to: dtype).int64 })
     }
 
     private func integers(_ function: ([Scalar], DType) -> Scalar, _ dtype: DType, _ shape: [Int]) -> Elements {
@@ -32,7 +32,7 @@ extension Execution {
         let values = (0..<shape.reduce(1, *)).map { position -> Scalar in
             let value = function(operands.map { $0[position] }, dtype)
             // A comparison's 0 or 1 is an integer still.
-            return value.cast(to: result)
+            return value.converted(to: result)
         }
         return Elements(result, shape, scalars: values)
     }

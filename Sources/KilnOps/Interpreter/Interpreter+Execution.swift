@@ -23,6 +23,7 @@ struct Execution {
         for check in operation.op.checks(context) where !holds(check.condition) {
             throw CompileError(operation.op.name, check.message, at: operation.location, fix: "pass inputs of sizes that fit")
         }
+        if let check = operation.op.indexCheck?(context) { try hold(operands[0], against: check) }
         let form = try operation.op.form(context)
         if case .prefix(let symbol) = form { symbols[symbol] = min(max(Int(operands[1].integers[0]), 0), operands[0].shape[0]) }
         let results = try run(form)
@@ -33,6 +34,14 @@ struct Execution {
             }
         }
         return results
+    }
+
+    private func hold(_ indices: Elements, against check: IndexCheck) throws {
+        let size = try sizes([check.size])[0]
+        // What does not fit in 64 signed bits is out of range on any axis.
+        for index in indices.dtype == .u64 ? indices.integers.map({ $0 < 0 ? .max : $0 }) : indices.integers where !check.allows(index, size: size) {
+            throw check.error(index, size: size)
+        }
     }
 
     private func run(_ form: Form) throws -> [Elements] {

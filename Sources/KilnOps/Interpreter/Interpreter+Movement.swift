@@ -14,7 +14,7 @@ extension Execution {
             return operands[readers[0].operand].picking(positions, shape: shape, fill: map.fill)
         }
         var values: [Scalar] = []
-        let fill = map.fill.cast(to: resultType)
+        let fill = map.fill.converted(to: resultType)
         try Odometer(sizes: shape).forEach { indices in
             for (operand, reader) in readers {
                 if let position = try reader.position(indices) { return values.append(operands[operand][position]) }

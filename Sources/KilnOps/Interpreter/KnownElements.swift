@@ -48,12 +48,16 @@ public final class KnownElements {
     }
     /// What one question may cost: shapes are short, and tensors that are not shapes must fail fast.
     private static let stepLimit = 100_000
-    /// How far values may be looked for through those that they are made of, as each takes its part of the stack.
-    private static let depthLimit = 400
+    /// How far values are looked for through those that they are made of, as each takes its part of the stack: what lies deeper is found
+    /// first, by itself.
+    private static let depthLimit = 64
     private var depth = 0
+    /// What lay too deep in a search, which ended there.
+    private var tooDeep: Key?
     /// What all questions together may cost: long lists that each op looks through again must not add up.
     private var stepsLeft = 20_000_000
-    private var numbersLeft = 1 << 26
+    /// The same for what the interpreter is asked.
+    var numbersLeft = 1 << 26
 
     public init(_ builder: GraphBuilder) { self.builder = builder }
 
@@ -66,7 +70,7 @@ public final class KnownElements {
         var elements: [KnownElement] = []
         var position = [Int](repeating: 0, count: shape.count)
         for _ in 0..<count {
-            guard let element = element(value.id, position.map { .constant($0) }) else { return nil }
+            guard let element = found(value.id, position.map { .constant($0) }) else { return nil }
             elements.append(element)
             for axis in shape.indices.reversed() {
                 position[axis] += 1
@@ -80,7 +84,7 @@ public final class KnownElements {
     /// The number that every element is, whatever the shape; nil where they differ or are not known.
     public func repeated(_ value: Value) -> Scalar? {
         steps = 0
-        return element(value.id, value.dims.indices.map { .index($0) })?.scalar
+        return found(value.id, value.dims.indices.map { .index($0) })?.scalar
     }
 
     /// The value as a literal, where all of it is known; one that is a constant is given as it is, whatever its size.
@@ -93,32 +97,52 @@ public final class KnownElements {
         return Literal(value.dtype, shape, scalars: scalars.map { $0.converted(to: value.dtype) })
     }
 
+    /// The element at a position, however far away what it is made of lies.
+    private func found(_ value: ValueID, _ position: [Dim]) -> KnownElement? {
+        var open = [Key(value: value, position: position)]
+        var answer: KnownElement?
+        while let next = open.last {
+            tooDeep = nil
+            answer = element(next.value, next.position)
+            if steps >= Self.stepLimit { return nil }
+            if let deeper = tooDeep { open.append(deeper) } else { open.removeLast() }
+        }
+        return answer
+    }
+
     /// The element at a position, which may be an expression over symbols.
     private func element(_ value: ValueID, _ position: [Dim]) -> KnownElement? {
         steps += 1
         stepsLeft -= 1
-        guard steps < Self.stepLimit, depth < Self.depthLimit, stepsLeft > 0 else {
-            steps = Self.stepLimit
+        guard steps < Self.stepLimit, stepsLeft > 0, tooDeep == nil else {
+            if tooDeep == nil { steps = Self.stepLimit }
             return nil
         }
         let key = Key(value: value, position: position)
         if let answer = known[key] { return answer }
+        guard depth < Self.depthLimit else {
+            tooDeep = key
+            return nil
+        }
         depth += 1
         defer { depth -= 1 }
         guard let (form, operation) = form(of: value) else { return nil }
         let answer = evaluate(form, operation, position)
-        // What is unknown for want of steps may be known another time.
-        if steps < Self.stepLimit { known[key] = .some(answer) }
+        // What is unknown for want of steps, or of what lies too deep, may be known another time.
+        if steps < Self.stepLimit, tooDeep == nil { known[key] = .some(answer) }
         return answer
     }
 
-    func operation(making value: ValueID) -> Operation? {
+    func operation(making value: ValueID) -> Operation? { position(ofOperationMaking: value).map { builder.graph.operations[$0] } }
+
+    /// Where in the graph the operation is.
+    func position(ofOperationMaking value: ValueID) -> Int? {
         let operations = builder.graph.operations
         while seenOperations < operations.count {
             for result in operations[seenOperations].results { definitions[result] = seenOperations }
             seenOperations += 1
         }
-        return definitions[value].map { operations[$0] }
+        return definitions[value]
     }
 
     private func form(of value: ValueID) -> (form: Form, operation: Operation)? {
@@ -342,61 +366,5 @@ public final class KnownElements {
     private static func isLess(_ a: Dim, _ b: Dim) -> Bool? {
         if IndexRanges.isNonNegative(b - a - 1) { return true }
         return IndexRanges.isNonNegative(a - b) ? false : nil
-    }
-}
-
-extension KnownElements {
-    /// The inputs of the graph that a value is computed from.
-    public func inputs(reaching value: Value) -> Set<ValueID> {
-        var inputs: Set<ValueID> = [], seen: Set<ValueID> = []
-        var open = [value.id]
-        while let next = open.popLast() {
-            guard seen.insert(next).inserted else { continue }
-            if let operation = operation(making: next) { open += operation.operands } else { inputs.insert(next) }
-        }
-        return inputs
-    }
-
-    /// A value that depends on no input, whatever the ops that make it, as the interpreter computes it.
-    func interpreted(_ value: Value, limit: Int) -> Literal? {
-        guard let count = value.type.elementCount.constant, count <= limit else { return nil }
-        var cost = 0
-        var needed: Set<ValueID> = []
-        var open = [value.id]
-        while let next = open.popLast() {
-            guard needed.insert(next).inserted else { continue }
-            guard let operation = operation(making: next), let own = self.cost(of: operation) else { return nil }
-            cost += own
-            guard cost < Self.interpretedLimit else { return nil }
-            open += operation.operands
-        }
-        numbersLeft -= cost
-        guard numbersLeft > 0 else { return nil }
-        var graph = builder.graph
-        graph.inputs = []
-        graph.operations = graph.operations.filter { $0.results.contains { needed.contains($0) } }
-        graph.outputs = [Port("value", value.id)]
-        return try? Interpreter.run(graph, inputs: []).first
-    }
-
-    /// How many numbers the interpreter may look at to answer one question.
-    private static let interpretedLimit = 1 << 18
-
-    /// How many numbers an operation combines or moves; nil where that is not for its types to say, as where it has regions.
-    private func cost(of operation: Operation) -> Int? {
-        guard operation.regions.isEmpty, let form = try? builder.graph.form(of: operation) else { return nil }
-        var cost = 0
-        for id in operation.operands + operation.results {
-            // A size that is measured is no larger than what it is measured of.
-            let size = builder.graph.types[id].shape.compactMap(\.constant).reduce(1, *)
-            guard size < Self.interpretedLimit else { return nil }
-            cost += size
-        }
-        switch form {
-        case .contract(let contraction):
-            return contraction.sizes.reduce(1) { cost, size in min(cost, Self.interpretedLimit) * min(size.constant ?? 1, Self.interpretedLimit) }
-        case .attention: return operation.operands.prefix(2).reduce(1) { $0 * (builder.graph.types[$1].elementCount.constant ?? 1) }
-        default: return cost
-        }
     }
 }

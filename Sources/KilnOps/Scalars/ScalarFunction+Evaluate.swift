@@ -7,7 +7,7 @@ extension ScalarFunction {
     /// The value of a function of one element.
     func evaluate(_ x: Scalar, from source: DType, to dtype: DType) -> Scalar {
         switch self {
-        case .convert: return x.cast(to: dtype)
+        case .convert: return x.converted(to: dtype)
         case .bitcast: return Scalar(bits: x.bits(source), dtype)
         case .isNaN: return .bool(x.double.isNaN)
         default: break
@@ -15,7 +15,7 @@ extension ScalarFunction {
         switch x {
         case .real(let value): return .real(dtype.rounded(real(value)))
         case .bool(let value): return .bool(self == .not ? !value : value)
-        case .integer, .unsigned: return integer(x).rounded(to: dtype)
+        case .integer, .unsigned: return integer(x).converted(to: dtype)
         }
     }
 
@@ -48,7 +48,9 @@ extension ScalarFunction {
         case .acosh: Foundation.acosh(x)
         case .atanh: Foundation.atanh(x)
         case .erf: Foundation.erf(x)
-        default: .nan
+        // Functions of two or three, and of bits; listed so that a new function can't be forgotten here.
+        case .add, .subtract, .multiply, .divide, .remainder, .maximum, .minimum, .fusedMultiplyAdd, .multiplyHigh, .power, .and, .or, .xor, .not,
+            .shiftLeft, .shiftRight, .equal, .notEqual, .less, .lessEqual, .greater, .greaterEqual, .isNaN, .select, .convert, .bitcast: .nan
         }
     }
 
@@ -71,12 +73,12 @@ extension ScalarFunction {
             return .real(dtype.rounded(real(a, b)))
         case (.integer(let a), .integer(let b)):
             if isComparison { return .bool(compare(a, b)) }
-            if self == .shiftLeft || self == .shiftRight { return .integer(shift(a, by: UInt64(bitPattern: b), dtype)).rounded(to: dtype) }
-            if self == .divide || self == .remainder { return .integer(quotient(a, b)).rounded(to: dtype) }
-            return .integer(integer(a, b)).rounded(to: dtype)
+            if self == .shiftLeft || self == .shiftRight { return .integer(shift(a, by: UInt64(bitPattern: b), dtype)).converted(to: dtype) }
+            if self == .divide || self == .remainder { return .integer(quotient(a, b)).converted(to: dtype) }
+            return .integer(integer(a, b)).converted(to: dtype)
         case (.unsigned(let a), .unsigned(let b)):
             if isComparison { return .bool(compare(a, b)) }
-            return .unsigned(unsigned(a, b, dtype)).rounded(to: dtype)
+            return .unsigned(unsigned(a, b, dtype)).converted(to: dtype)
         case (.bool(let a), .bool(let b)):
             if isComparison { return .bool(compare(a ? 1 : 0, b ? 1 : 0)) }
             return .bool(truth(a, b))
@@ -164,8 +166,8 @@ extension ScalarFunction {
             if dtype == .f64 { return .real(Foundation.fma(a, b, c)) }
             if dtype == .f32 { return .real(Double(Foundation.fma(Float(a), Float(b), Float(c)))) }
             return .real(dtype.rounded(a * b + c))
-        case (.integer(let a), .integer(let b), .integer(let c)): return .integer(a &* b &+ c).rounded(to: dtype)
-        case (.unsigned(let a), .unsigned(let b), .unsigned(let c)): return .unsigned(a &* b &+ c).rounded(to: dtype)
+        case (.integer(let a), .integer(let b), .integer(let c)): return .integer(a &* b &+ c).converted(to: dtype)
+        case (.unsigned(let a), .unsigned(let b), .unsigned(let c)): return .unsigned(a &* b &+ c).converted(to: dtype)
         default: return .integer(0)
         }
     }

@@ -3,31 +3,7 @@
 
 import KilnIR
 
-/// A number of Swift's that may stand beside a tensor.
-public protocol ScalarConvertible {
-    var scalar: Scalar { get }
-}
-extension Int: ScalarConvertible { public var scalar: Scalar { .integer(Int64(self)) } }
-extension Double: ScalarConvertible { public var scalar: Scalar { .real(self) } }
-extension Float: ScalarConvertible { public var scalar: Scalar { .real(Double(self)) } }
-extension Bool: ScalarConvertible { public var scalar: Scalar { .bool(self) } }
-extension Scalar: ScalarConvertible { public var scalar: Scalar { self } }
-
 extension DType {
-    /// The dtype in which two dtypes meet, as PyTorch promotes them.
-    ///
-    /// Floats win over integers, integers over bools; within a kind the wider wins. f16 with bf16 gives f32, and so do the two of 8 bits. A signed and an unsigned
-    /// integer give the least signed one that holds both; u64 with a signed integer has none, and nil is returned.
-    public static func promotion(_ a: DType, _ b: DType) -> DType? {
-        if a == b || b == .bool { return a }
-        if a == .bool { return b }
-        if a.isFloat != b.isFloat { return a.isFloat ? a : b }
-        if a.isFloat { return a.byteCount == b.byteCount ? .f32 : a.byteCount > b.byteCount ? a : b }
-        if a.isSigned == b.isSigned { return Swift.max(a, b) }
-        let (signed, unsigned) = a.isSigned ? (a, b) : (b, a)
-        return [DType.i8, .i16, .i32, .i64].first { $0 >= signed && $0.bitWidth > unsigned.bitWidth }
-    }
-
     /// The dtype in which a tensor of this dtype meets a number of Swift's: its own, unless the number is of a higher kind. Integers
     /// meet reals in f32; bools meet integers in i64.
     func promoted(with number: Scalar) -> DType {
@@ -37,16 +13,13 @@ extension DType {
         case .bool: self
         }
     }
-
-    /// bool, integers, floats.
-    fileprivate var kind: Int { self == .bool ? 0 : isFloat ? 2 : 1 }
 }
 
 extension TensorType {
     /// The dtype in which two tensors meet. Beside a tensor with axes, one of rank 0 counts only where its kind is higher.
     public static func promotion(_ a: TensorType, _ b: TensorType) -> DType? {
-        if a.rank > 0, b.rank == 0, a.dtype.kind >= b.dtype.kind { return a.dtype }
-        if b.rank > 0, a.rank == 0, b.dtype.kind >= a.dtype.kind { return b.dtype }
+        if a.rank > 0, b.rank == 0, a.dtype.kind.rank >= b.dtype.kind.rank { return a.dtype }
+        if b.rank > 0, a.rank == 0, b.dtype.kind.rank >= a.dtype.kind.rank { return b.dtype }
         return DType.promotion(a.dtype, b.dtype)
     }
 }
@@ -76,13 +49,13 @@ extension Operand {
     /// This and a number, of one type.
     private func meeting(_ number: Scalar, at location: SourceLocation) -> (Self, Self) {
         let common = dtype.promoted(with: number)
-        return (cast(to: common, at: location), full(number.cast(to: common), type.with(dtype: common), at: location))
+        return (cast(to: common, at: location), full(number.converted(to: common), type.with(dtype: common), at: location))
     }
 
     /// A number of rank 0 beside this, of the dtype in which the two meet.
     func scalarOperand(_ number: some ScalarConvertible, at location: SourceLocation) -> Self {
         let common = dtype.promoted(with: number.scalar)
-        return scalar(number.scalar.cast(to: common), common, at: location)
+        return scalar(number.scalar.converted(to: common), common, at: location)
     }
 
     /// Both in their common dtype; unchanged where there is none.

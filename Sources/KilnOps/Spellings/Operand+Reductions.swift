@@ -62,6 +62,31 @@ extension Operand {
         }
     }
 
+    /// The mean of integers as an integer, cut toward zero: exact also where their sum is past the dtype's end, or past 64 bits.
+    public func truncatedMean(_ axes: [Int], keepDims: Bool = false, file: StaticString = #fileID, line: UInt = #line) -> Self {
+        let location = SourceLocation(file, line)
+        guard dtype.isInteger else { return mistaken("truncatedMean", "takes integers, was given \(dtype)", fix: "take the mean of floats", at: location) }
+        if let wrong = wrongAxis(axes) { return mistaken("truncatedMean", axis: wrong, at: location) }
+        let wide = dtype.bitWidth < 64 ? casting(to: .i64, at: location) : self, size = wide.size(of: axes)
+        func sum(_ x: Self) -> Self { x.reduced(Structural.reduceSum, axes, keepDims, at: location) }
+        if dtype.bitWidth < 64 {
+            let total = sum(wide)
+            return total.divided(by: total.count(of: size, at: location), at: location).casting(to: dtype, at: location)
+        }
+        // Of x = n·q + r the sum is n·Σq + Σr, and neither sum leaves 64 bits.
+        let count = wide.count(of: size, at: location), quotients = wide.divided(by: count, at: location)
+        let rests = sum(wide.subtracted(quotients.multiplied(by: count, at: location), at: location)), n = rests.count(of: size, at: location)
+        let carried = rests.divided(by: n, at: location), whole = sum(quotients).added(carried, at: location)
+        if dtype.isUnsigned { return whole }
+        // What is left over pulls a whole number of the other sign one toward zero.
+        let left = rests.subtracted(carried.multiplied(by: n, at: location), at: location)
+        func isOpposed(_ a: OpDefinition, _ b: OpDefinition) -> Self {
+            .apply(Elementwise.and, whole.compared(a, whole.filled(0)), left.compared(b, left.filled(0)), at: location)
+        }
+        let lower = whole.subtracted(whole.filled(1), at: location).chosen(where: isOpposed(Elementwise.gt, Elementwise.lt), else: whole)
+        return whole.added(whole.filled(1), at: location).chosen(where: isOpposed(Elementwise.lt, Elementwise.gt), else: lower)
+    }
+
     /// The mean square distance from the mean; with `unbiased`, over one element less.
     public func variance(_ axes: Int..., unbiased: Bool = true, keepDims: Bool = false, file: StaticString = #fileID,
                          line: UInt = #line) -> Self {

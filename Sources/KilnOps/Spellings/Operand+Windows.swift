@@ -67,33 +67,3 @@ extension SlidingWindow {
         self.init(sizes, strides: strides, dilations: dilations, low: amounts, high: amounts)
     }
 }
-
-extension DType {
-    /// What no element is less than.
-    package var least: Scalar {
-        switch self {
-        case .bool: .bool(false)
-        case .f8e4m3: -448
-        case .f16, .bf16, .f32, .f64, .f8e5m2: .real(-.infinity)
-        case .u8, .u16, .u32, .u64: .unsigned(0)
-        case .i8: .integer(Int64(Int8.min))
-        case .i16: .integer(Int64(Int16.min))
-        case .i32: .integer(Int64(Int32.min))
-        case .i64: .integer(Int64.min)
-        }
-    }
-
-    /// What no element is greater than.
-    package var greatest: Scalar {
-        switch self {
-        case .bool: .bool(true)
-        case .f8e4m3: 448
-        case .f16, .bf16, .f32, .f64, .f8e5m2: .real(.infinity)
-        case .u8, .u16, .u32, .u64: .unsigned(bitWidth == 64 ? .max : 1 << UInt64(bitWidth) - 1)
-        case .i8: .integer(Int64(Int8.max))
-        case .i16: .integer(Int64(Int16.max))
-        case .i32: .integer(Int64(Int32.max))
-        case .i64: .integer(Int64.max)
-        }
-    }
-}

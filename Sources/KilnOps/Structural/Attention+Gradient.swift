@@ -11,6 +11,8 @@ struct AttentionGradient {
     private let form: Attention
     private let types: [TensorType]
     private let q, k, v, logarithms, cotangent, sums, scores: Value
+    /// Which scores a mask of bools keeps.
+    private let chosen: Value?
     /// Axes before the rows of the queries, and before those of the keys.
     private let outer: Int
     private var batch: [Int] { Array(0..<outer - 1) }
@@ -41,7 +43,8 @@ struct AttentionGradient {
         scores = scores.multiplied(by: scores.filled(.real(form.scale)))
         if form.mask == .added { scores = scores.added(grouped(operands[6])) }
         let nothing = scores.filled(.real(-.infinity))
-        if form.mask == .chosen { scores = scores.chosen(where: grouped(operands[6]), else: nothing) }
+        chosen = form.mask == .chosen ? grouped(operands[6]) : nil
+        if let chosen { scores = scores.chosen(where: chosen, else: scores.filled(.real(form.fill))) }
         if let offset = form.causalOffset {
             let row = scores.iota(.i64, scores.dims, axis: outer), key = scores.iota(.i64, scores.dims, axis: outer + 1)
             // The offset is the difference of two sizes, for only those are values; one below minus the rows hides all keys as well.
@@ -78,6 +81,15 @@ struct AttentionGradient {
     }
 
     private func result(_ value: Value, _ number: Int) -> Value { value.casting(to: types[number].dtype).reshaping(to: types[number].shape) }
+
+    /// The gradients of queries, keys and values; a score that the mask replaces has none.
+    var gradients: [Value] {
+        let (p, excess) = weights
+        var d = p.multiplied(by: excess)
+        if let chosen { d = d.chosen(where: chosen, else: d.filled(0)) }
+        let scaled = d.multiplied(by: d.filled(.real(form.scale)))
+        return [overKeys(scaled, k), overRows(scaled, q), overRows(p, cotangent)].enumerated().map { result($1, $0) }
+    }
 
     /// The mask's gradient.
     func maskGradient(as type: TensorType) -> Value {

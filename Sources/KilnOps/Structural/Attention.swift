@@ -6,15 +6,16 @@ import KilnIR
 extension Structural {
     static let attentions = [attention, attentionBackward]
 
+    /// Those of the gradients; forward, scores that a mask of bools hides may be another number than -∞.
     private static let attributes = ["scale", "causal", "empty_is_zero"]
 
     /// `softmax(scale · q · kᵀ + mask) · v`, and the logarithm of each row's sum of exponentials, in f32 (f64 for f64).
     ///
     /// Operands: queries [batch…, heads, rows, size], keys [batch…, groups, keys, size], values [batch…, groups, keys, value size], and
-    /// perhaps a mask [batch…, heads, rows, keys] that is added or, of dtype bool, says which keys count. `groups` divides `heads`.
+    /// perhaps a mask [batch…, heads, rows, keys] that is added or, of dtype bool, says which scores are kept; the others become `fill`, or -∞. `groups` divides `heads`.
     /// With `causal`, a list of one number, row i sees keys up to i plus that number. A row that sees no key is NaN, or 0 with `empty_is_zero`.
     public static let attention = OpDefinition(
-        "attention", operandCount: nil, attributes: attributes, dtypes: [.f16, .bf16, .f32, .f64],
+        "attention", operandCount: nil, attributes: attributes + ["fill"], dtypes: [.f16, .bf16, .f32, .f64],
         rule: { rule in
             let shapes = try AttentionShapes(&rule, operands: 3)
             return [TensorType(rule.operand.dtype, shapes.result), TensorType(accumulator(rule.operand.dtype, result: rule.operand.dtype), shapes.rows)]
@@ -49,7 +50,7 @@ extension Structural {
         let count = direction == .forward ? 3 : 6
         let mask: Attention.Mask = operands.count == count ? .none : operands[count].dtype == .bool ? .chosen : .added
         return Attention(direction: direction, scale: context.attributes.scalar("scale")?.double ?? 1,
-                         causalOffset: context.attributes.dims("causal").first, mask: mask,
+                         causalOffset: context.attributes.dims("causal").first, mask: mask, fill: context.attributes.scalar("fill")?.double ?? -.infinity,
                          emptyRowsAreZero: context.attributes.bool("empty_is_zero"), accumulator: accumulator(operands[0].dtype, result: operands[0].dtype))
     }
 
@@ -62,6 +63,10 @@ extension Structural {
         var sums = result.casting(to: logarithms.dtype).multiplied(by: cotangent.casting(to: logarithms.dtype)).reducing(reduceSum, rows)
         if let direct = pull.cotangents[1] { sums = sums.subtracted(direct) }
         let operands = Array(pull.operands.prefix(3)) + [logarithms, cotangent, sums] + pull.operands.dropFirst(3)
+        // Hidden scores have weights then, and no gradients: the streaming op knows hidden ones as those without a weight.
+        if pull.attributes.scalar("fill").map({ $0.double > -.infinity }) ?? false, pull.operands.count == 4, pull.operands[3].dtype == .bool {
+            return AttentionGradient(OpContext(op: attentionBackward, operands: operands.map(\.type), attributes: pull.attributes), operands).gradients + [nil]
+        }
         let gradients = q.builder.append(attentionBackward, operands, pull.attributes)
         guard gradients.count == 3 else { return pull.operands.map { _ in gradients[0] } }
         if pull.operands.count == 3 { return gradients }
@@ -72,7 +77,7 @@ extension Structural {
 
     private static func attentionSamples(_ dtype: DType, _ direction: Attention.Direction) -> [OpSample] {
         func sample(_ batch: Shape, heads: (Int, Int), rows: Dim, keys: Dim, sizes: (Int, Int), causal: Dim? = nil, mask: DType? = nil,
-                    zero: Bool = true) -> OpSample {
+                    zero: Bool = true, fill: Double? = nil) -> OpSample {
             let q = batch + [.constant(heads.0), rows], k = batch + [.constant(heads.1), keys]
             var types = [TensorType(dtype, q + [.constant(sizes.0)]), TensorType(dtype, k + [.constant(sizes.0)]), TensorType(dtype, k + [.constant(sizes.1)])]
             let kept = accumulator(dtype, result: dtype)
@@ -81,12 +86,14 @@ extension Structural {
             var attributes: Attributes = ["scale": .scalar(.real(0.5))]
             if let causal { attributes["causal"] = .dims([causal]) }
             attributes["empty_is_zero"] = .bool(zero)
+            if let fill, direction == .forward { attributes["fill"] = .scalar(.real(fill)) }
             return OpSample(types, attributes, domain: -1...1)
         }
         return [sample([2], heads: (2, 2), rows: 3, keys: 5, sizes: (4, 4)),
                 sample([], heads: (4, 2), rows: 5, keys: 3, sizes: (3, 7), causal: 0),
                 sample([1, 2], heads: (1, 1), rows: 4, keys: 6, sizes: (8, 2), causal: 2, mask: dtype),
                 sample([2], heads: (3, 1), rows: 3, keys: 4, sizes: (4, 5), mask: .bool),
+                sample([1], heads: (2, 1), rows: 5, keys: 3, sizes: (4, 2), mask: .bool, zero: false, fill: -10_000),
                 sample(["n"], heads: (2, 1), rows: "n", keys: 7, sizes: (2, 3), causal: 7 - "n"),
                 sample([], heads: (1, 1), rows: 1, keys: 1, sizes: (1, 1), zero: false),
                 sample([2], heads: (2, 2), rows: 0, keys: 3, sizes: (2, 2))]

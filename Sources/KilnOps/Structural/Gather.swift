@@ -1,5 +1,5 @@
 // Reading by index: take and take_along. In come a tensor and integers; out go the elements at those positions.
-// A negative index counts from the end, once; what is still out of range is moved to the nearest element.
+// A negative index counts from the end, once; what is still out of range is moved to the nearest element, unless the spelling has it checked.
 
 import KilnIR
 
@@ -135,30 +135,44 @@ extension Operand {
                       wide.compared(Elementwise.ge, .apply(Elementwise.neg, extent, at: .unknown)), at: .unknown)
     }
 
-    /// The positions along the axis that the indices name; the indices' axes stand in the axis's place.
+    /// The positions along the axis that the indices name, from the end where negative; the indices' axes stand in the axis's place.
     public func take(_ indices: Self, axis: Int, file: StaticString = #fileID, line: UInt = #line) -> Self {
-        .apply(Structural.take, self, indices, attributes: ["axis": .int(counted(axis))], at: SourceLocation(file, line))
+        taking(indices, axis: axis, for: "take", countsFromEnd: true, at: SourceLocation(file, line))
     }
 
-    /// The positions along the axis that indices of one axis name.
+    /// The same, as what the user called.
+    package func taking(_ indices: Self, axis: Int, for operation: String, countsFromEnd: Bool, at location: SourceLocation) -> Self {
+        let axis = counted(axis), checked = bounding(indices, axis: axis, for: operation, countsFromEnd: countsFromEnd, at: location)
+        return .apply(Structural.take, self, checked, attributes: ["axis": .int(axis)], at: location)
+    }
+
+    /// The positions along the axis that indices of one axis name; none is negative.
     public func indexSelect(_ axis: Int, _ indices: Self, file: StaticString = #fileID, line: UInt = #line) -> Self {
-        take(indices, axis: axis, file: file, line: line)
+        taking(indices, axis: axis, for: "indexSelect", countsFromEnd: false, at: SourceLocation(file, line))
     }
 
-    /// One element along the axis for each index, as `torch.gather`.
+    /// One element along the axis for each index, as `torch.gather`; none is negative.
     public func gather(_ axis: Int, _ indices: Self, file: StaticString = #fileID, line: UInt = #line) -> Self {
-        .apply(Structural.takeAlong, self, indices, attributes: ["axis": .int(counted(axis))], at: SourceLocation(file, line))
+        gathering(axis, indices, for: "gather", at: SourceLocation(file, line))
     }
 
-    /// Rows of this table, one for each of the indices.
+    /// The same, as what the user called.
+    package func gathering(_ axis: Int, _ indices: Self, for operation: String, countsFromEnd: Bool = false, at location: SourceLocation) -> Self {
+        let axis = counted(axis), checked = bounding(indices, axis: axis, for: operation, countsFromEnd: countsFromEnd, at: location)
+        return .apply(Structural.takeAlong, self, checked, attributes: ["axis": .int(axis)], at: location)
+    }
+
+    /// Rows of this table, one for each of the indices, of which none is negative.
     public func embedding(_ indices: Self, file: StaticString = #fileID, line: UInt = #line) -> Self {
-        take(indices, axis: 0, file: file, line: line)
+        taking(indices, axis: 0, for: "embedding", countsFromEnd: false, at: SourceLocation(file, line))
     }
 
     /// One where a new last axis has the index, zero elsewhere.
     public func oneHot(_ count: Dim, dtype: DType = .i64, file: StaticString = #fileID, line: UInt = #line) -> Self {
         let location = SourceLocation(file, line)
-        let wide = casting(to: .i64, at: location).broadcasting(to: dims + [count], axes: Array(0..<rank), at: location)
+        let isChecked = Self.checksIndices && dtype.isInteger
+        let classes = isChecked ? checked(below: count, for: "oneHot", axis: rank, countsFromEnd: false, at: location) : self
+        let wide = classes.casting(to: .i64, at: location).broadcasting(to: dims + [count], axes: Array(0..<rank), at: location)
         return iota(.i64, dims + [count], axis: rank, at: location).compared(Elementwise.eq, wide, at: location).casting(to: dtype, at: location)
     }
 }

@@ -177,15 +177,23 @@ extension Operand {
         .apply(op, self, updates, indices, attributes: ["axis": .int(axis)], at: location)
     }
 
-    /// One update for each index along the axis, combined as `kind` says: `torch.scatter` and `torch.scatter_add`.
+    /// One update for each index along the axis, combined as `kind` says: `torch.scatter` and `torch.scatter_add`; no index is negative.
     public func scatter(_ axis: Int, _ indices: Self, _ updates: Self, _ kind: ScatterKind = .set, file: StaticString = #fileID,
                         line: UInt = #line) -> Self {
-        scattering(Structural.scatter(kind, along: true), updates, indices, axis: counted(axis), at: SourceLocation(file, line))
+        let location = SourceLocation(file, line), axis = counted(axis)
+        let checked = bounding(indices, axis: axis, for: "scatter", countsFromEnd: false, at: location)
+        return scattering(Structural.scatter(kind, along: true), updates, checked, axis: axis, at: location)
     }
 
-    /// Whole rows put at, or added to, positions along the axis: `torch.index_copy` and `torch.index_add`.
+    /// Whole rows put at, or added to, positions along the axis, from the end where negative: `torch.index_copy` and `torch.index_add`.
     public func put(_ indices: Self, _ updates: Self, axis: Int, _ kind: ScatterKind = .set, file: StaticString = #fileID,
                     line: UInt = #line) -> Self {
-        scattering(Structural.scatter(kind, along: false), updates, indices, axis: counted(axis), at: SourceLocation(file, line))
+        putting(indices, updates, axis: axis, kind, for: "put", at: SourceLocation(file, line))
+    }
+
+    /// The same, as what the user called.
+    package func putting(_ indices: Self, _ updates: Self, axis: Int, _ kind: ScatterKind = .set, for operation: String, at location: SourceLocation) -> Self {
+        let axis = counted(axis), checked = bounding(indices, axis: axis, for: operation, countsFromEnd: true, at: location)
+        return scattering(Structural.scatter(kind, along: false), updates, checked, axis: axis, at: location)
     }
 }

@@ -63,7 +63,9 @@ struct ShapeRule {
 
     func demandAxis(_ axis: Int, of number: Int = 0) throws {
         let rank = operands[number].rank
-        let range = rank == 0 ? "pass an operand with at least one axis" : "give an axis from 0 to \(rank - 1), or from \(-rank) to -1 to count from the end"
+        let range = rank == 0 ? "pass an operand with at least one axis" : (-rank..<0).contains(axis)
+            ? "write \(axis + rank): attributes count axes from the first"
+            : "give an axis from 0 to \(rank - 1), or from \(-rank) to -1 to count from the end"
         try demand(axis >= 0 && axis < rank, "axis \(axis) is not one of the \(rank) axes of operand \(number)", fix: range)
     }
 
@@ -72,7 +74,7 @@ struct ShapeRule {
         guard case .ints(let values)? = attributes[name], values.count == count else {
             throw error("needs the attribute `\(name)`, \(count) number\(count == 1 ? "" : "s")", fix: "give one number for each \(thing)")
         }
-        try demand(values.allSatisfy { $0 >= least && $0 < 1 << 40 }, "`\(name)` is \(values)", fix: "give numbers of at least \(least)")
+        try demand(values.allSatisfy { $0 >= least && $0 < 1 << 40 }, "`\(name)` is \(values)", fix: "give numbers from \(least) to \(1 << 40 - 1)")
         return values
     }
 
@@ -103,7 +105,8 @@ extension IndexCondition {
 extension OpDefinition {
     /// An op whose types follow from a shape rule.
     convenience init(_ name: String, operandCount: Int? = 1, attributes: [String] = [], dtypes: [DType] = DType.all, ulp: Double = 0,
-                     rule: @escaping ShapeRule.Body, form: @escaping FormRule, pullback: Pullback? = nil,
+                     rule: @escaping ShapeRule.Body, form: @escaping FormRule, indexCheck: (@Sendable (OpContext) -> IndexCheck?)? = nil,
+                     pullback: Pullback? = nil,
                      samples: @escaping @Sendable (DType) -> [OpSample]) {
         self.init(name, operandCount: operandCount, attributes: attributes, dtypes: dtypes, ulp: ulp,
                   infer: { context in
@@ -115,7 +118,7 @@ extension OpDefinition {
                       _ = try? rule(&checked)
                       return checked.open
                   },
-                  form: form, pullback: pullback, samples: samples)
+                  form: form, indexCheck: indexCheck, pullback: pullback, samples: samples)
     }
 }
 

@@ -4,5 +4,5 @@ import KilnIR
 
 /// The structural ops.
 public enum Structural {
-    public static let all: [OpDefinition] = views + windowing + reductions + scans + contractions + attentions + gathers + scatters + sorting + measuring + control + randoms
+    public static let all: [OpDefinition] = views + windowing + reductions + scans + contractions + attentions + gathers + scatters + indexChecks + sorting + measuring + control + randoms
 }

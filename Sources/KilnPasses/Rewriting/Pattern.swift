@@ -49,7 +49,7 @@ public struct Pattern: Operand, Sendable {
         full(value, TensorType(dtype, []), at: location)
     }
     public func full(_ value: Scalar, _ type: TensorType, at location: SourceLocation) -> Pattern {
-        Pattern(node: .constant(value.rounded(to: type.dtype)), type: type)
+        Pattern(node: .constant(value.converted(to: type.dtype)), type: type)
     }
 
     /// What is wrong with the pattern, where something is.

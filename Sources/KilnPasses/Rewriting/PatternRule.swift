@@ -64,7 +64,7 @@ private func patternExamples(_ left: Pattern) throws -> [Graph] {
         for number in 0..<PatternVariables.count {
             let (dtype, isNumber) = left.variable(number) ?? (.bool, true)
             let type = TensorType(dtype, shape)
-            values.append(isNumber ? builder.full((number == 3 ? first : second).rounded(to: dtype), type) : builder.input("v\(number)", type))
+            values.append(isNumber ? builder.full((number == 3 ? first : second).converted(to: dtype), type) : builder.input("v\(number)", type))
         }
         return try builder.finish([("left", left.build(values, in: builder, shape: shape))])
     }

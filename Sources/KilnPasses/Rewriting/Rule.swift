@@ -61,7 +61,7 @@ public struct RewriteSite {
     /// The number that a value holds everywhere, rounded to its dtype, where that is known.
     public func uniform(_ value: ValueID) -> Scalar? {
         guard let made = definition(of: value), made.op === Elementwise.full, let scalar = made.attributes.scalar("value") else { return nil }
-        return scalar.rounded(to: builder.graph.types[value].dtype)
+        return scalar.converted(to: builder.graph.types[value].dtype)
     }
 
     public func type(of value: ValueID) -> TensorType { builder.graph.types[value] }

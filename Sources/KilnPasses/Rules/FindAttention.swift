@@ -1,6 +1,7 @@
 // Finds attention that is written out: contraction → scale, mask → softmax → contraction becomes one op that streams.
 // A graph of any front end comes in. The op rounds once where the ops written out round each result, and a key that a causal mask
-// hides has no part in the result even where its value is NaN or infinite; otherwise nothing changes, rows without a key included.
+// hides has no part in the result even where its value is NaN or infinite; otherwise nothing changes, rows without a key included: they
+// are NaN where masks fill in -∞, and the mean of all values where they fill in a number.
 
 import KilnIR
 import KilnOps
@@ -27,7 +28,7 @@ private struct WrittenAttention {
     private let weightsSide: Int
     private var scale = 1.0
     private var added: ValueID?
-    private var chosen: ValueID?
+    private var hidden: HiddenScores?
     private var causal: Int?
     /// Whether weights that are NaN, as those of a row without a key are, are made 0.
     private var isGuarded = false
@@ -40,7 +41,7 @@ private struct WrittenAttention {
         weightsSide = side
         values = site.operation.operands[1 - side]
         var value = softmax
-        var found: (scale: Double, added: ValueID?, chosen: ValueID?, causal: Int?) = (1, nil, nil, nil)
+        var found: (scale: Double, added: ValueID?, hidden: HiddenScores?, causal: Int?) = (1, nil, nil, nil)
         /// The innermost operation is the product of queries and keys; on the way to it are its scale and masks.
         walk: while true {
             guard let made = site.definition(of: value) else { return nil }
@@ -66,19 +67,22 @@ private struct WrittenAttention {
                 found.added = made.operands[1 - inner]
                 value = made.operands[inner]
             case Elementwise.select:
-                guard found.chosen == nil, found.causal == nil, found.scale > 0, site.uniform(made.operands[2])?.double == -.infinity else { return nil }
-                // What is added to -∞ must not make it anything else, so it is added to what the mask leaves.
-                guard found.added == nil else { return nil }
-                found.causal = Self.causalOffset(site, made.operands[0])
-                if found.causal == nil { found.chosen = made.operands[0] }
-                value = made.operands[1]
+                // What is added to the fill would make it anything else, so it is added to what the mask leaves.
+                guard found.hidden == nil, found.causal == nil, found.scale > 0, found.added == nil,
+                    let (hidden, scores) = HiddenScores.found(site, made, scale: found.scale) else { return nil }
+                if let offset = Self.causalOffset(site, hidden.condition, hides: hidden.isHiding), hidden.isInfinite || offset >= 0 && hidden.isBelowAllScores {
+                    found.causal = offset
+                } else { found.hidden = hidden }
+                value = scores
             default: return nil
             }
         }
         guard let product = site.definition(of: value), found.scale.isFinite else { return nil }
         scores = product
         (queries, keys) = (product.operands[0], product.operands[1])
-        (scale, added, chosen, causal) = found
+        (scale, added, hidden, causal) = found
+        // One mask can't do both, but for rows that see a key.
+        if added != nil, let hidden, !hidden.isInfinite, !hidden.isBelowAllScores { return nil }
         guard fits(site) else { return nil }
     }
 
@@ -121,8 +125,8 @@ private struct WrittenAttention {
         return false
     }
 
-    /// The offset of a condition that says that a key's position is at most the row's and so much more.
-    private static func causalOffset(_ site: RewriteSite, _ condition: ValueID) -> Int? {
+    /// The offset of a condition that says that a key's position is at most the row's and so much more; or of one that says that it is not.
+    private static func causalOffset(_ site: RewriteSite, _ condition: ValueID, hides: Bool) -> Int? {
         var value = condition
         while let made = site.definition(of: value), made.op === Structural.broadcast {
             // The last two axes stay the last two.
@@ -136,9 +140,14 @@ private struct WrittenAttention {
             return iota.attributes.int("axis") - site.type(of: operand).rank
         }
         let order = (axis(made.operands[0]), axis(made.operands[1]))
+        guard order == (-1, -2) || order == (-2, -1) else { return nil }
+        // As if the key stood first.
+        let isFirst = order == (-1, -2)
         switch made.op {
-        case Elementwise.le where order == (-1, -2), Elementwise.ge where order == (-2, -1): return 0
-        case Elementwise.lt where order == (-1, -2), Elementwise.gt where order == (-2, -1): return -1
+        case Elementwise.le where isFirst, Elementwise.ge where !isFirst: return hides ? nil : 0
+        case Elementwise.lt where isFirst, Elementwise.gt where !isFirst: return hides ? nil : -1
+        case Elementwise.gt where isFirst, Elementwise.lt where !isFirst: return hides ? 0 : nil
+        case Elementwise.ge where isFirst, Elementwise.le where !isFirst: return hides ? -1 : nil
         default: return nil
         }
     }
@@ -150,7 +159,7 @@ private struct WrittenAttention {
         let count = last.attributes.ints("left_batch").count
         let shape = site.type(of: scores.results[0]).shape
         let dtype = site.type(of: queries).dtype
-        let masks = [added, chosen].compactMap { $0 }
+        let masks = [added, hidden?.condition].compactMap { $0 }
         return scores.attributes.ints("left_reduce").count == 1 && last.attributes.ints("left_reduce").count == 1
             && scores.attributes.ints("left_batch").count == count && shape.count == count + 2 && site.type.rank == count + 2
             && site.type(of: last.operands[weightsSide]).shape == shape && last.attributes.ints("\(name)_batch") == Array(0..<count)
@@ -179,19 +188,59 @@ private struct WrittenAttention {
         let size = (0..<count + 2).first { !batch.contains($0) && $0 != tokens }!
         let v = arranged(values, batch, size: size)
         let shape = Array(q.dims.dropLast()) + [k.dims[k.rank - 2]]
-        var operands = [q, k, v]
-        if let mask = added ?? chosen {
-            let fitting = site.value(mask).reshaping(to: shape)
-            if let added, let chosen, added == mask {
-                let hidden = fitting.full(.real(-.infinity), fitting.type, at: site.operation.location)
-                operands.append(.apply(Elementwise.select, site.value(chosen).reshaping(to: shape), fitting, hidden, at: site.operation.location))
-            } else { operands.append(fitting) }
-        }
         var attributes: Attributes = ["scale": .scalar(.real(scale))]
         if let causal { attributes["causal"] = .dims([.constant(causal)]) }
         attributes["empty_is_zero"] = .bool(isGuarded)
-        let result = site.builder.append(Structural.attention, operands, attributes, at: site.operation.location)[0]
+        func attending(_ mask: Value?) -> Value {
+            site.builder.append(Structural.attention, [q, k, v] + (mask.map { [$0] } ?? []), attributes, at: site.operation.location)[0]
+        }
+        let bias = added.map { site.value($0).reshaping(to: shape) }, chosen = hidden?.chosen(site).reshaping(to: shape)
+        var result: Value
+        switch (bias, chosen) {
+        case (nil, nil): result = attending(nil)
+        case (let mask?, nil): result = attending(mask)
+        case (nil, let chosen?):
+            if let fill = hidden?.fill, fill.isFinite { attributes["fill"] = .scalar(.real(fill)) }
+            result = attending(chosen)
+        case (let bias?, let chosen?):
+            result = attending(site.apply(Elementwise.select, [chosen, bias, bias.full(.real(-.infinity), bias.type, at: site.operation.location)]))
+            if hidden?.isInfinite == false {
+                let axis = v.rank - 2, means = v.mean([axis], keepDims: true).expand(result.dims)
+                result = site.apply(Elementwise.select, [chosen.any(chosen.rank - 1, keepDims: true).expand(result.dims), result, means])
+            }
+        }
         let flat = count > 0 ? result : result.reshaping(to: Array(result.dims.dropFirst()))
         return weightsSide == 0 ? flat : flat.permuting(Array(0..<count) + [count + 1, count])
     }
+}
+
+/// A choice between scores and a number that stands in their place.
+private struct HiddenScores {
+    let condition: ValueID
+    /// Whether the condition is true where scores are hidden, not where they are kept.
+    let isHiding: Bool
+    /// What hidden scores are when the softmax sees them.
+    let fill: Double
+    private let dtype: DType
+
+    /// A choice that leads to scores on one side; they and the number are multiplied by the scale afterwards.
+    static func found(_ site: RewriteSite, _ choice: Operation, scale: Double) -> (hidden: HiddenScores, scores: ValueID)? {
+        for (filled, kept) in [(2, 1), (1, 2)] {
+            guard let number = site.uniform(choice.operands[filled])?.double, !number.isNaN else { continue }
+            let dtype = site.type(of: choice.operands[filled]).dtype
+            let fill = Literal(dtype, [], doubles: [number * scale])[0].double
+            guard fill < .infinity else { return nil }
+            return (HiddenScores(condition: choice.operands[0], isHiding: filled == 1, fill: fill, dtype: dtype), choice.operands[kept])
+        }
+        return nil
+    }
+
+    var isInfinite: Bool { fill == -.infinity }
+
+    /// Whether a hidden key has no weight beside any that is seen: the fill is less than scores of the dtype are.
+    /// What models write as -1e9 is -0.998e9 in bf16.
+    var isBelowAllScores: Bool { fill <= (dtype == .f16 ? -60_000 : -0.99e9) }
+
+    /// True where a score is kept.
+    func chosen(_ site: RewriteSite) -> Value { isHiding ? site.apply(Elementwise.not, [site.value(condition)]) : site.value(condition) }
 }

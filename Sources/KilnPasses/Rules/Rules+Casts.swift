@@ -76,17 +76,7 @@ extension Rules {
 
 extension DType {
     /// Bits of a float's significand, with the one that is not stored.
-    fileprivate var precision: Int {
-        switch self {
-        case .f16: 11
-        case .bf16: 8
-        case .f32: 24
-        case .f64: 53
-        case .f8e4m3: 4
-        case .f8e5m2: 3
-        default: 0
-        }
-    }
+    fileprivate var precision: Int { format?.precision ?? 0 }
 }
 
 extension GraphBuilder {

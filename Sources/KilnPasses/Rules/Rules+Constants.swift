@@ -76,7 +76,7 @@ extension Rules {
             site.operation.operands.dropFirst().allSatisfy({ site.uniform($0) == number }),
             case .view(let map) = try site.operation.op.form(site.context) else { return nil }
         let isTotal = map.pieces.contains { $0.conditions.isEmpty }
-        guard isTotal || map.fill.rounded(to: site.type.dtype) == number else { return nil }
+        guard isTotal || map.fill.converted(to: site.type.dtype) == number else { return nil }
         return [site.builder.full(number, site.type)]
     }
 

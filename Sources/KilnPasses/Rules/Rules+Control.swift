@@ -4,8 +4,8 @@ import KilnIR
 import KilnOps
 
 extension Rules {
-    private static let branches = Catalogue.all.filter { $0.name == "if" }
-    private static let loops = Catalogue.all.filter { $0.name == "while" }
+    private static let branches = [Structural.if]
+    private static let loops = [Structural.while]
 
     static let controls = rules {
         Rule("if of a known condition", roots: branches, examples: {

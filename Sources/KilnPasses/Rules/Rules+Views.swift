@@ -163,20 +163,31 @@ extension Rules {
                            ["starts": .dims(starts), "ends": .dims(ends), "steps": .ints(steps)])]
     }
 
+    /// A slice that lies within one part is a slice of that part, and so on where the part is a concatenation itself.
     @Sendable private static func sliceOfConcatenate(_ site: RewriteSite) -> [Value]? {
-        guard let whole = site.operand(0, madeBy: Structural.concatenate) else { return nil }
-        let axis = whole.attributes.int("axis")
         var (starts, ends) = (site.attributes.dims("starts"), site.attributes.dims("ends"))
+        var value = site.operation.operands[0]
+        var isFound = false
+        while let whole = site.definition(of: value), whole.op === Structural.concatenate,
+            let (part, offset) = part(of: whole, at: site, starts, ends) {
+            let axis = whole.attributes.int("axis")
+            (starts[axis], ends[axis]) = (starts[axis] - offset, ends[axis] - offset)
+            value = part
+            isFound = true
+        }
+        guard isFound else { return nil }
+        return [site.apply(Structural.slice, [site.value(value)],
+                           ["starts": .dims(starts), "ends": .dims(ends), "steps": .ints(site.attributes.ints("steps"))])]
+    }
+
+    /// The part of a concatenation that positions lie in, and where it begins.
+    private static func part(of whole: Operation, at site: RewriteSite, _ starts: [Dim], _ ends: [Dim]) -> (ValueID, Dim)? {
+        let axis = whole.attributes.int("axis")
         guard axis < starts.count, ends[axis] != starts[axis] else { return nil }
         var offset: Dim = 0
         for operand in whole.operands {
             let next = offset + site.type(of: operand).shape[axis]
-            if IndexRanges.isNonNegative(starts[axis] - offset), IndexRanges.isNonNegative(next - ends[axis]) {
-                starts[axis] = starts[axis] - offset
-                ends[axis] = ends[axis] - offset
-                return [site.apply(Structural.slice, [site.value(operand)],
-                                   ["starts": .dims(starts), "ends": .dims(ends), "steps": .ints(site.attributes.ints("steps"))])]
-            }
+            if IndexRanges.isNonNegative(starts[axis] - offset), IndexRanges.isNonNegative(next - ends[axis]) { return (operand, offset) }
             offset = next
         }
         return nil

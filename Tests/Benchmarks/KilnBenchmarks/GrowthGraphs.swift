@@ -66,7 +66,7 @@ struct GrowingGraph: Sendable {
         },
         GrowingGraph("rolls", [10, 40]) { builder, count in
             var x = builder.input("x", TensorType(.f32, [64]))
-            for step in 0..<count { x = roll(x, by: 1 + step % 13) }
+            for step in 0..<count { x = roll(x, by: 29 + step % 5) }
             return [x]
         },
         GrowingGraph("flips", [4, 13]) { builder, levels in

@@ -20,10 +20,19 @@ protocol Workload: Sendable {
 struct GraphWorkload: Workload {
     let inputs: [(String, TensorType)]
     let body: @Sendable ([Value]) -> Value
+    /// Below which number the elements of integer inputs are.
+    var limit = 1
 
     init(_ inputs: [[Int]], dtype: DType = .f32, _ body: @escaping @Sendable ([Value]) -> Value) {
         self.inputs = inputs.enumerated().map { ("x\($0.offset)", TensorType(dtype, $0.element.map { .constant($0) })) }
         self.body = body
+    }
+
+    /// Inputs of several types; integers are drawn below `limit`.
+    init(_ types: [TensorType], limit: Int, _ body: @escaping @Sendable ([Value]) -> Value) {
+        inputs = types.enumerated().map { ("x\($0.offset)", $0.element) }
+        self.body = body
+        self.limit = limit
     }
 
     func graph() throws -> Graph {
@@ -32,7 +41,7 @@ struct GraphWorkload: Workload {
         return try builder.finish([("y", body(values))])
     }
 
-    func makeInputs() throws -> [DeviceBuffer] { try inputs.enumerated().map { try Self.random($0.element.1, seed: $0.offset) } }
+    func makeInputs() throws -> [DeviceBuffer] { try inputs.enumerated().map { try random($0.element.1, seed: $0.offset) } }
 
     func prepare(_ buffers: [DeviceBuffer]) throws -> () throws -> Void {
         let executable = try Executable(Pipeline.compile(graph()))
@@ -40,11 +49,15 @@ struct GraphWorkload: Workload {
     }
 
     /// Normally distributed elements.
-    private static func random(_ type: TensorType, seed: Int) throws -> DeviceBuffer {
+    private func random(_ type: TensorType, seed: Int) throws -> DeviceBuffer {
         var generator = SplitMix(seed: UInt64(seed) &+ 1)
         let count = type.constantShape!.reduce(1, *)
         let buffer = try DeviceBuffer(byteCount: count * type.dtype.byteCount)
         for position in 0..<count {
+            if type.dtype == .i64 {
+                buffer.pointer.storeBytes(of: Int64(generator.next() % UInt64(limit)), toByteOffset: position * 8, as: Int64.self)
+                continue
+            }
             let value = Float(generator.normal())
             switch type.dtype {
             case .bf16: buffer.pointer.storeBytes(of: bfloat16Bits(Double(value)), toByteOffset: position * 2, as: UInt16.self)

@@ -33,6 +33,16 @@ enum Workloads {
             "attention_12x1024x64": GraphWorkload([[1, 12, 1024, 64], [1, 12, 1024, 64], [1, 12, 1024, 64]]) { x in
                 x[0].scaledDotProductAttention(x[1], x[2])
             },
+            "gemv_4096": GraphWorkload([[1, 4096], [4096, 4096]]) { $0[0].linear($0[1]) },
+            "gemv_columns_4096": GraphWorkload([[1, 4096], [4096, 4096]]) { $0[0].matmul($0[1]) },
+            "gemv_bf16_4096": GraphWorkload([[1, 4096], [4096, 4096]], dtype: .bf16) { $0[0].linear($0[1]) },
+            "gemm_skinny_16x4096x4096": GraphWorkload([[16, 4096], [4096, 4096]]) { $0[0].linear($0[1]) },
+            "sum_all_4096": GraphWorkload([[4096, 4096]]) { $0[0].sum([0, 1]) },
+            "cumsum_16m": GraphWorkload([[1 << 24]]) { $0[0].cumsum(0) },
+            "embedding_50000x768": GraphWorkload([TensorType(.i64, [4096]), TensorType(.f32, [50000, 768])], limit: 50000) { $0[1].embedding($0[0]) },
+            "index_add_50000x768": GraphWorkload([TensorType(.f32, [50000, 768]), TensorType(.i64, [4096]), TensorType(.f32, [4096, 768])], limit: 50000) {
+                $0[0].put($0[1], $0[2], axis: 0, .add)
+            },
             "linear_gelu_128x768x3072": GraphWorkload([[128, 768], [3072, 768], [3072]]) { $0[0].linear($0[1], $0[2]).gelu() },
         ]
         for n in [256, 512, 1024, 2048, 4096] { table["gemm_f32_\(n)"] = GraphWorkload([[n, n], [n, n]]) { $0[0].matmul($0[1]) } }

@@ -1,5 +1,5 @@
 // Times one workload and prints a JSON line: `KilnBenchmarks WORKLOAD [--threads N] [--models FOLDER] [--json]`; or, as `compile_growth`,
-// prints how compile time grows with the graph.
+// prints how compile time grows with the graph; or, as `parallelism`, counts work items.
 
 import Foundation
 import KilnExecution
@@ -62,11 +62,12 @@ if arguments.first == "compile_growth" {
         exit(1)
     }
 }
+if arguments.first == "parallelism" { exit(try Parallelism.printTable() ? 0 : 1) }
 guard let name = arguments.first, let workload = Workloads.named(name, models: option("--models") ?? "models") else {
     let names = Workloads.all.keys.sorted().joined(separator: " ")
     FileHandle.standardError.write(Data("""
         usage: KilnBenchmarks WORKLOAD [--threads N] [--models FOLDER] [--json] [--stages]
-        workloads: \(names) model_NAME import_NAME, for FOLDER/NAME.onnx (models); compile_growth\n
+        workloads: \(names) model_NAME import_NAME, for FOLDER/NAME.onnx (models); compile_growth parallelism\n
         """.utf8))
     exit(1)
 }

@@ -92,15 +92,6 @@ struct CaseRun {
     }
 
     private func compare(_ name: String, _ result: Literal, _ expected: Literal) throws {
-        guard result.dtype == expected.dtype, result.shape == expected.shape else {
-            throw CaseError("'\(name)' is \(result.type), expected \(expected.type)")
-        }
-        for position in 0..<expected.count {
-            let (a, b) = (result[position], expected[position])
-            if a == b { continue }
-            let (x, y) = (a.double, b.double)
-            if x.isNaN && y.isNaN || x == y || abs(x - y) <= test.atol + test.rtol * abs(y) { continue }
-            throw CaseError("'\(name)' is \(x) at \(position) of \(result.shape), expected \(y)")
-        }
+        try result.expect(expected, name, Tolerance(rtol: test.rtol, atol: test.atol))
     }
 }

@@ -2,6 +2,7 @@
 // Usage: KilnConformance SUITE [--known FILE] [--jobs N] [TEXT …]   the cases whose names, or one of whose operators, are among the
 //            texts; all if none is given. FILE lists cases that are known to fail, a name and the reason a line.
 //        KilnConformance --models FOLDER [NAME …]   the models of a folder that a script in Tests/Conformance/models has written
+//        KilnConformance --cases FOLDER [--known FILE] [TEXT …]   small models that once failed, such as those of Tests/Conformance/cases
 // Out: a line for each case that fails, with the reason; of the suite a table by category; then "N passed, N failed", where known
 // failures count as neither, and a known failure that passes has failed: the list is to be mended.
 
@@ -25,6 +26,12 @@ if words.words.first == "--models", let folder = words.words.dropFirst().first {
         FileHandle.standardError.write(Data("error: \(folder)/models.json is not there, or is damaged\n".utf8))
         exit(2)
     }
+    print("\(counts.passed) passed, \(counts.failed) failed")
+    exit(counts.failed == 0 ? 0 : 1)
+}
+if let folder = words.option("--cases") {
+    let known = try Report.known(in: words.option("--known"))
+    let counts = try SmallCase.checkAll(in: folder, named: words.words, known: known)
     print("\(counts.passed) passed, \(counts.failed) failed")
     exit(counts.failed == 0 ? 0 : 1)
 }

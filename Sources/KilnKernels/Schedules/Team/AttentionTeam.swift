@@ -5,17 +5,21 @@
 
 import KilnIR
 
-extension GroupLowering {
-    /// Whether the matrix units take the attention: short floats, heads of fixed size.
-    func isForMatrixUnits(_ plan: AttentionPlan) -> Bool {
-        guard let gpu = target.gpu, gpu.architecture >= 80, plan.form.direction == .forward, let size = plan.size.constant,
-            let valueSize = plan.valueSize.constant else { return false }
-        let dtype = region.type(of: plan.operands[0]).dtype
-        return (dtype == .f16 || dtype == .bf16) && 1...256 ~= size && 1...256 ~= valueSize
+/// Attention on tensor cores: short floats, heads of fixed size, forward.
+struct MatrixUnitAttention: Schedule {
+    let plan: AttentionPlan
+    var cost: Dim { plan.work }
+
+    static func plan(_ group: GroupLowering, _ target: Target) throws -> MatrixUnitAttention? {
+        guard let plan = try group.attentionPlan(), !plan.isEmpty, let gpu = target.gpu, gpu.architecture >= 80, plan.form.direction == .forward,
+            let size = plan.size.constant, let valueSize = plan.valueSize.constant else { return nil }
+        let dtype = group.region.type(of: plan.operands[0]).dtype
+        let fits = (dtype == .f16 || dtype == .bf16) && 1...256 ~= size && 1...256 ~= valueSize
             && TeamAttention.sharedBytes(size, valueSize) <= gpu.sharedBytes
+        return fits ? MatrixUnitAttention(plan: plan) : nil
     }
 
-    func attentionTeam(_ plan: AttentionPlan) throws { try TeamAttention(self, plan).write() }
+    func emit(into group: GroupLowering) throws { try TeamAttention(group, plan).write() }
 }
 
 /// Rows of one operand on their way to shared memory.

@@ -58,7 +58,7 @@ extension TeamContraction {
         let padding = (tile.matrix == nil ? 16 : 32) / accumulator.byteCount
         let stride = tile.columns + padding
         // The tiles are not read any more: their place is free.
-        lowering.sharedBytes = 0
+        writer.sharedBytes = 0
         let memory = lowering.shared(accumulator, height * stride)
         let width = frame.width, across = tile.columns / width
         for round in 0..<rounds {

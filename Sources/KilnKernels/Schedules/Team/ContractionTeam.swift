@@ -4,15 +4,22 @@
 import KilnIR
 import KilnPasses
 
-extension GroupLowering {
-    /// Writes the phases of a contraction for a GPU, with matrix units where dtypes allow.
-    func teamContraction(_ plan: ContractionPlan) throws {
-        let plan = gatheringColumns(plan)
-        try TeamContraction(self, plan).write()
+/// A contraction by thread blocks, on tensor cores where dtypes allow.
+struct BlockContraction: Schedule {
+    let plan: ContractionPlan
+    var cost: Dim { plan.work }
+
+    static func plan(_ group: GroupLowering, _ target: Target) throws -> BlockContraction? {
+        guard let (contraction, operation) = try group.contractionRoot(), let plan = group.contractionPlan(contraction, operation) else { return nil }
+        return BlockContraction(plan: group.gatheringColumns(plan))
     }
 
+    func emit(into group: GroupLowering) throws { try TeamContraction(group, plan).write() }
+}
+
+extension GroupLowering {
     /// The plan with all of the columns operand's own axes as columns: blocks need no run of neighbours in the result.
-    private func gatheringColumns(_ plan: ContractionPlan) -> ContractionPlan {
+    fileprivate func gatheringColumns(_ plan: ContractionPlan) -> ContractionPlan {
         var plan = plan
         let own = plan.outer.filter { !plan.rowsVariables.contains($0) }
         plan.n = own + plan.n

@@ -24,24 +24,32 @@ struct HopperRing {
     var staging: Memory
 }
 
-extension GroupLowering {
-    /// Writes the group's contraction for sm_90a where it can be done there; false where another schedule must.
-    func hopperContraction() throws -> Bool {
-        guard let gpu = target.gpu, gpu.isSpecific,
-            let position = table.forms.firstIndex(where: { if case .contract(let c) = $0 { !c.isWrittenOut } else { false } }),
-            case .contract(let contraction) = table.forms[position],
-            var plan = hopperPlan(contraction, region.operations[position], gpu) else { return false }
-        try compute(&plan.rows)
-        try compute(&plan.columns)
-        let frame = hopperFrame(plan)
-        if plan.parts == 1 {
-            try hopperProducts(plan, gpu) { place, row, column, load in
-                try storeHopperElements(plan, frame, outer: place.outer, row: row, column: column, load)
-            }
-        } else { try hopperSplit(plan, gpu, frame) }
-        return true
+/// A contraction on sm_90a's tensor cores, with tiles copied by its TMA.
+struct HopperContraction: Schedule {
+    let plan: HopperPlan
+    let gpu: GPU
+    var cost: Dim { plan.size(Array(plan.contraction.sizes.indices)) }
+
+    static func plan(_ group: GroupLowering, _ target: Target) throws -> HopperContraction? {
+        guard let gpu = target.gpu, gpu.isSpecific, let (contraction, operation) = try group.contractionRoot(),
+            let plan = group.hopperPlan(contraction, operation, gpu) else { return nil }
+        return HopperContraction(plan: plan, gpu: gpu)
     }
 
+    func emit(into group: GroupLowering) throws {
+        var plan = plan
+        try group.compute(&plan.rows)
+        try group.compute(&plan.columns)
+        let frame = group.hopperFrame(plan)
+        if plan.parts == 1 {
+            try group.hopperProducts(plan, gpu) { place, row, column, load in
+                try group.storeHopperElements(plan, frame, outer: place.outer, row: row, column: column, load)
+            }
+        } else { try group.hopperSplit(plan, gpu, frame) }
+    }
+}
+
+extension GroupLowering {
     /// The phase that multiplies. `store` writes code for four neighbouring columns of a row, which it gets in lanes from `load`.
     func hopperProducts(_ plan: HopperPlan, _ gpu: GPU, store: (HopperPlace, _ row: Dim, _ column: Dim, _ load: (Dim) -> ValueNumber) throws -> Void) throws {
         let tile = plan.tile
@@ -91,7 +99,7 @@ extension GroupLowering {
     }
 
     /// Computes an operand that is not in memory yet, in a phase of its own.
-    private func compute(_ operand: inout HopperPlan.Operand) throws {
+    fileprivate func compute(_ operand: inout HopperPlan.Operand) throws {
         guard let value = operand.computed else { return }
         let type = region.type(of: value)
         if elements.places[value] == nil {

@@ -82,14 +82,11 @@ extension GroupLowering {
             let left = hopperOperand(c, c.left, operation.operands[0]), let right = hopperOperand(c, c.right, operation.operands[1]) else { return nil }
         let dtype = region.type(of: operation.operands[0]).dtype
         guard region.type(of: operation.operands[1]).dtype == dtype, let kind = Self.matrixKind(dtype, c.accumulator) else { return nil }
-        let outputs = (0..<c.outputRank).filter { c.sizes[$0] != 1 }
-        let summed = (c.outputRank..<c.sizes.count).filter { c.sizes[$0] != 1 }
-        guard let inner = outputs.last, left.strides[inner] != nil || right.strides[inner] != nil,
-            left.strides[inner] == nil || right.strides[inner] == nil else { return nil }
-        let (rows, columns) = right.strides[inner] != nil ? (left, right) : (right, left)
-        // Columns are the innermost axes of the result; rows those that the columns' operand lacks.
-        let n = Self.merging(outputs.reversed().prefix { columns.strides[$0] != nil && rows.strides[$0] == nil }.reversed(), [columns], c)
-        let m = Self.merging(outputs.filter { columns.strides[$0] == nil }, [rows], c)
+        guard let roles = AxisRoles(c, left: { left.strides[$0] != nil }, right: { right.strides[$0] != nil }) else { return nil }
+        let (outputs, summed) = ((0..<c.outputRank).filter { c.sizes[$0] != 1 }, roles.summed)
+        let (rows, columns) = roles.columnsAreRight ? (left, right) : (right, left)
+        let n = Self.merging(roles.columns, [columns], c)
+        let m = Self.merging(roles.rows, [rows], c)
         guard !m.isEmpty, (0..<n.count).allSatisfy({ n[$0] == outputs[outputs.count - n.count + $0] }) else { return nil }
         let contiguous = summed.filter { rows.strides[$0] == 1 || columns.strides[$0] == 1 }
         guard let last = contiguous.last ?? summed.last else { return nil }

@@ -29,7 +29,7 @@ extension GroupLowering {
                    _ body: (Dim, TeamThread) throws -> Void) rethrows {
         let variable = writer.makeVariable()
         let thread = writer.makeVariable()
-        sharedBytes = 0
+        writer.sharedBytes = 0
         let statements = try writer.block { try body(.index(variable), TeamThread(number: .index(thread), threads: threads)) }
         phases.append(Phase(variable: variable, units: units, work: work,
                             team: Team(variable: thread, threads: threads, resident: resident), maps: maps, body: statements))
@@ -37,8 +37,8 @@ extension GroupLowering {
 
     /// Memory that the team of the phase being written shares; nothing else lies in the same place.
     func shared(_ dtype: DType, _ count: Int, alignment: Int = 16) -> Memory {
-        let offset = (sharedBytes + alignment - 1) / alignment * alignment
-        sharedBytes = offset + count * dtype.byteCount
+        let offset = (writer.sharedBytes + alignment - 1) / alignment * alignment
+        writer.sharedBytes = offset + count * dtype.byteCount
         return writer.local(dtype, .constant(count), .shared(offset: offset))
     }
 

@@ -4,8 +4,32 @@
 
 import KilnIR
 
+/// Every element by itself, by thread blocks.
+struct BlockPointwise: Schedule {
+    let cost: Dim
+
+    static func plan(_ group: GroupLowering, _ target: Target) -> BlockPointwise? { group.kind == .pointwise ? BlockPointwise(group) : nil }
+
+    init(_ group: GroupLowering) { cost = group.elementwiseCost(group.region.type(of: group.region.outputs[0].value).shape) }
+
+    func emit(into group: GroupLowering) throws { try group.teamPointwise() }
+}
+
+/// A sliding contraction of so few products that each result is best computed by itself.
+struct ShortWindows: Schedule {
+    let each: BlockPointwise
+    var cost: Dim { each.cost }
+
+    static func plan(_ group: GroupLowering, _ target: Target) throws -> ShortWindows? {
+        guard let (contraction, _) = try group.contractionRoot(), contraction.sliding != nil, contraction.isShort else { return nil }
+        return ShortWindows(each: BlockPointwise(group))
+    }
+
+    func emit(into group: GroupLowering) throws { try each.emit(into: group) }
+}
+
 extension GroupLowering {
-    func teamPointwise() throws {
+    fileprivate func teamPointwise() throws {
         let domain = region.type(of: region.outputs[0].value).shape
         try teamPointwise(Array(region.outputs.indices), over: domain)
     }

@@ -27,6 +27,21 @@ private struct KeptValues {
     }
 }
 
+/// Reductions and chains of them, by thread blocks.
+struct BlockReductions: Schedule {
+    let plan: RowPlan
+    let alongReduced: Bool
+    let cost: Dim
+
+    static func plan(_ group: GroupLowering, _ target: Target) throws -> BlockReductions? {
+        guard group.kind == .rows else { return nil }
+        let plan = try group.rowPlan()
+        return BlockReductions(plan: plan, alongReduced: plan.lastIsReduced, cost: group.elementwiseCost(plan.domain))
+    }
+
+    func emit(into group: GroupLowering) throws { try group.teamRows(plan, alongReduced: alongReduced) }
+}
+
 extension GroupLowering {
     /// Bytes of registers in which a thread keeps elements.
     private static let keptRegisterBytes = 192

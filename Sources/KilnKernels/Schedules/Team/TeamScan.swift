@@ -4,6 +4,18 @@
 
 import KilnIR
 
+/// A scan by thread blocks.
+struct BlockScan: Schedule {
+    let cost: Dim
+
+    static func plan(_ group: GroupLowering, _ target: Target) throws -> BlockScan? {
+        guard group.kind == .scan else { return nil }
+        return BlockScan(cost: group.elementwiseCost(group.region.type(of: group.region.outputs[0].value).shape))
+    }
+
+    func emit(into group: GroupLowering) throws { try group.teamScan() }
+}
+
 extension GroupLowering {
     /// What a scan's kernel is about.
     private struct Scan {
@@ -19,7 +31,7 @@ extension GroupLowering {
         var size: Dim { axes[axis].size }
     }
 
-    func teamScan() throws {
+    fileprivate func teamScan() throws {
         let position = try root { if case .scan = $0 { true } else { false } }
         guard case .scan(let kind, let axis, let reverse, let exclusive) = table.forms[position] else { return }
         let operand = region.operations[position].operands[0]

@@ -6,6 +6,18 @@
 
 import KilnIR
 
+/// A scatter by thread blocks.
+struct BlockScatter: Schedule {
+    let cost: Dim
+
+    static func plan(_ group: GroupLowering, _ target: Target) throws -> BlockScatter? {
+        guard group.kind == .scatter else { return nil }
+        return BlockScatter(cost: group.elementwiseCost(group.region.type(of: group.region.outputs[0].value).shape))
+    }
+
+    func emit(into group: GroupLowering) throws { try group.teamScatter() }
+}
+
 extension GroupLowering {
     private static let scatterThreads = 256
 
@@ -26,7 +38,7 @@ extension GroupLowering {
         func sizes(_ numbers: [Int]) -> [Dim] { numbers.map { axes[$0].size } }
     }
 
-    func teamScatter() throws {
+    fileprivate func teamScatter() throws {
         let position = try root { if case .scatter = $0 { true } else { false } }
         guard case .scatter(let kind, let coordinates) = table.forms[position] else { return }
         let operation = region.operations[position]

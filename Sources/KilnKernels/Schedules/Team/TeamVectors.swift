@@ -47,7 +47,7 @@ extension GroupLowering {
         func depends(_ dim: Dim) -> Bool { !dim.indices.isDisjoint(with: isVarying) }
         func look(_ access: Access, isStore: Bool) {
             guard case .buffer(let buffer) = access.memory else { return }
-            let bytes = program.program.buffers[buffer].type.dtype.byteCount
+            let bytes = program.type(of: buffer).dtype.byteCount
             survey.conditions += access.conditions.filter { depends($0.expression) }
             guard depends(access.address) else { return }
             if !isStore { survey.streams += 1 }
