@@ -56,8 +56,21 @@ struct SmallCase {
         let tolerance = Tolerance(rtol: name.hasPrefix("12-") ? 1e-4 : 1e-5, atol: outputs == nil ? 1e-5 : 1e-6)
         for (name, value) in expected {
             guard let result = results[name] else { throw CaseError("there is no output '\(name)'") }
+            // No answer is known, and sums of reals that end between two steps of 8 bits go to either by the order of their terms.
+            if outputs == nil, Self.isTheSameButForTies(result, value) { continue }
             try result.expect(value, name, tolerance)
         }
+    }
+
+    /// Whether 8-bit integers are equal, but for one step in at most one element of a thousand.
+    private static func isTheSameButForTies(_ result: Literal, _ expected: Literal) -> Bool {
+        guard result.type == expected.type, result.dtype.isInteger, result.dtype.byteCount == 1 else { return false }
+        var ties = 0
+        for position in 0..<result.count where result[position].int64 != expected[position].int64 {
+            ties += 1
+            if abs(result[position].int64 - expected[position].int64) > 1 { return false }
+        }
+        return ties * 1000 <= result.count
     }
 
     /// Numbers for an input: a size for every symbol, elements from a fixed generator.
