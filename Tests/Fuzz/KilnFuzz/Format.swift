@@ -69,7 +69,8 @@ struct Finding: Error, CustomStringConvertible {
 
 @Sendable private func readArchive(_ bytes: [UInt8]) throws {
     let arrays = try NPZ.parse(bytes)
-    try expectSame(arrays, try NPZ.parse(NPZ.encode(arrays, isCompressed: false)))
+    // A name that would lead out of the folder is written as one that does not.
+    try expectSame(arrays.map { (NPZ.memberName($0.name), $0.value) }, try NPZ.parse(NPZ.encode(arrays, isCompressed: false)))
 }
 
 @Sendable private func readTensors(_ bytes: [UInt8]) throws {
