@@ -1,6 +1,6 @@
 // Machine code that was made before, in files: the text of what it was made of comes in, the code goes out if it is there.
 //
-//     FOLDER/2f/2f91…   "kiln code 1\n" │ bytes of code │ SHA-256 of the code │ code
+//     FOLDER/2f/2f91…   "kiln code 2\n" │ bytes of code │ digest of the code │ code
 //
 // A file's name is the digest of the text and of the compiler's build. It is written under another name first and appears as a whole, so
 // any number of processes may read and write. What is damaged counts as missing.
@@ -19,7 +19,7 @@ public struct DiskCache: CodeCache {
     /// The most bytes that all files take together; those that were used last stay.
     public let limit: Int
 
-    private static let magic = Array("kiln code 1\n".utf8)
+    private static let magic = Array("kiln code 2\n".utf8)
     private static let headerBytes = magic.count + 8 + 32
     /// Folders in the folder, each with its share of the limit: whoever adds a file looks over one of them.
     private static let shares = 64
@@ -88,11 +88,7 @@ public struct DiskCache: CodeCache {
         return Array(code)
     }
 
-    private static func checksum(_ code: ArraySlice<UInt8>) -> [UInt8] {
-        var hash = SHA256()
-        code.withUnsafeBytes { hash.update($0) }
-        return hash.digest()
-    }
+    private static func checksum(_ code: ArraySlice<UInt8>) -> [UInt8] { code.withUnsafeBytes { ContentDigest.digest($0) } }
 
     // MARK: Writing
 
