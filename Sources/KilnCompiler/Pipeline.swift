@@ -39,6 +39,22 @@ public enum Pipeline {
         return Artifact(groups: groups, programs: programs, code: code, timings: clock.laps)
     }
 
+    /// Compiles a graph to what runs it and no more, or takes that from the options' cache: the graph's text and its literals are digested, and
+    /// where the same was compiled before, no pass runs. Where somebody wants to see the stages or has them checked, all is made anew.
+    ///
+    /// - Throws: what `compile` throws.
+    public static func code(for graph: Graph, options: Options = Options()) throws -> CompiledCode {
+        var clock = Stopwatch()
+        // Machine code for a GPU depends on an assembler whose version nobody knows.
+        guard let cache = options.cache, !options.verifies, options.log == nil, options.ptxas == nil || options.devices.isEmpty,
+            let content = GraphContent(graph, options) else { return CompiledCode(try compile(graph, options: options)) }
+        if let bytes = cache.code(for: content.key), let kept = CompiledCode(bytes: bytes, content, options, &clock) { return kept }
+        clock.lap("key")
+        let made = CompiledCode(try compile(graph, options: options), after: clock.laps)
+        if let bytes = made.bytes(content, options) { cache.keep(bytes, for: content.key) }
+        return made
+    }
+
     /// Adds what finds indices that are out of range, if that is asked for: a word for each demand, as the graph's last outputs.
     public static func checkIndices(_ graph: Graph, _ options: Options) throws -> (graph: Graph, checks: [IndexCheck]) {
         options.checksIndices ? try CheckIndices.apply(to: InlineCalls.apply(to: graph)) : (graph, [])

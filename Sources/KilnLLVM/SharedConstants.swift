@@ -34,6 +34,9 @@ public struct SharedConstants: Sendable {
         }
     }
 
+    /// Those that code was made with before, by their numbers; no program's buffers are among them.
+    init(_ name: String, _ contents: [Content]) { (self.name, self.contents) = (name, contents) }
+
     /// How many there are, and the bytes of each.
     public var byteCounts: [Int] { contents.map(\.byteCount) }
 

@@ -27,8 +27,8 @@ public final class CompiledGraph: Sendable {
     package init(_ graph: Graph, device: Device = .cpu, options: Options) throws {
         let accelerator = try Trace.shared.accelerator(Trace.shared.place(device))
         let ((executable, timings), seconds) = try timed {
-            let artifact = try Pipeline.compile(graph, options: options)
-            return (try Executable(artifact), artifact.timings)
+            let compiled = try Pipeline.code(for: graph, options: options)
+            return (try Executable(compiled), compiled.timings)
         }
         ProgramCache.count(seconds)
         self.executable = executable

@@ -34,10 +34,10 @@ extension Graph {
         var options = options
         options.devices = gpus.map { Target($0) }
         options.ptxas = Self.ptxas()
-        let artifact = try Pipeline.compile(self, options: options)
-        try SharedObject.link(artifact.code, artifact.program, target: options.target, intoPartOf: library)
+        let compiled = try Pipeline.code(for: self, options: options)
+        try SharedObject.link(compiled.code, compiled.interface, target: options.target, intoPartOf: library)
         // Both are whole before one takes its place.
-        if let declarations { try FileSystem.write(Array(CHeader.text(for: artifact.program).utf8), to: declarations.part) }
+        if let declarations { try FileSystem.write(Array(CHeader.text(for: compiled.interface).utf8), to: declarations.part) }
         try library.replace()
         try declarations?.replace()
     }

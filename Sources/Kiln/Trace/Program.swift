@@ -8,7 +8,7 @@ import KilnLLVM
 struct TraceProgram: Sendable {
     private let executable: Executable
 
-    init(_ graph: Graph, _ options: Options) throws { executable = try Executable(Pipeline.compile(graph, options: options)) }
+    init(_ graph: Graph, _ options: Options) throws { executable = try Executable(Pipeline.code(for: graph, options: options)) }
 
     /// The outputs for the inputs, in new buffers of the device that the program was compiled for.
     func run(_ inputs: [DeviceBuffer], on accelerator: Accelerator?) throws -> [DeviceBuffer] { try executable.run(inputs, on: accelerator) }
@@ -16,8 +16,8 @@ struct TraceProgram: Sendable {
 
 extension Executable {
     /// Loads what the compiler made into this process.
-    package convenience init(_ artifact: Artifact) throws {
-        let code = try JITCode(artifact.code, functions: artifact.code.devices.isEmpty ? [] : Accelerator.kernelSymbols)
+    package convenience init(_ compiled: CompiledCode) throws {
+        let code = try JITCode(compiled.code, functions: compiled.code.devices.isEmpty ? [] : Accelerator.kernelSymbols)
         try self.init(program: code.infoPointer, owner: code)
     }
 }

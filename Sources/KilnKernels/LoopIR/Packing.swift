@@ -47,7 +47,7 @@ public struct Packing: Hashable, Sendable {
     public var elementCount: Int { panels * panelCount }
 
     /// Why these are no elements of a constant of `count`; nil where they are. Nothing else may be asked of a packing that has a problem.
-    func problem(in count: Int) -> String? {
+    package func problem(in count: Int) -> String? {
         var (least, most, total) = (offset, offset, 1)
         func multiply(_ factor: Int) -> Bool {
             let (product, overflow) = total.multipliedReportingOverflow(by: factor)

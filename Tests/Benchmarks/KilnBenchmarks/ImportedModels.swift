@@ -25,8 +25,7 @@ struct ImportedWorkload: Workload {
     }
 
     func prepare(_ inputs: [DeviceBuffer]) throws -> () throws -> Void {
-        let artifact = try Pipeline.compile(Graph(onnx: path))
-        let executable = try Executable(artifact)
+        let executable = try Executable(Pipeline.code(for: Graph(onnx: path)))
         return { _ = try executable.run(inputs) }
     }
 }

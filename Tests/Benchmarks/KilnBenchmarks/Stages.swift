@@ -25,11 +25,11 @@ func stages(_ name: String, _ workload: any Workload, _ options: Options) throws
         return "{\"workload\": \"\(name)\", \"programs\": \(statistics.compilations), \"compile_s\": \(text(statistics.compileSeconds, digits: 4))}"
     }
     let graph = try compiled.graph()
-    let artifact = try Pipeline.compile(graph, options: options)
-    let code = artifact.code.timings
-    let stages = artifact.timings + [("emit_cpu", code.emit), ("optimize_cpu", code.optimize), ("generate_cpu", code.generate)]
-    let total = artifact.timings.reduce(0) { $0 + $1.seconds }
+    let compiled = try Pipeline.code(for: graph, options: options)
+    let code = compiled.code.timings
+    let stages = compiled.timings + [("emit_cpu", code.emit), ("optimize_cpu", code.optimize), ("generate_cpu", code.generate)]
+    let total = compiled.timings.reduce(0) { $0 + $1.seconds }
     return "{\"workload\": \"\(name)\", \"total\": \(text(total, digits: 4)), "
         + stages.map { "\"\($0.stage)\": \(text($0.seconds, digits: 4))" }.joined(separator: ", ")
-        + ", \"kernels\": \(artifact.program.kernels.count), \"bytes\": \(artifact.code.objects.reduce(0) { $0 + $1.count })}"
+        + ", \"objects\": \(compiled.code.objects.count), \"bytes\": \(compiled.code.objects.reduce(0) { $0 + $1.count })}"
 }

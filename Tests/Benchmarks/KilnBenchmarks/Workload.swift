@@ -44,7 +44,7 @@ struct GraphWorkload: Workload {
     func makeInputs() throws -> [DeviceBuffer] { try inputs.enumerated().map { try random($0.element.1, seed: $0.offset) } }
 
     func prepare(_ buffers: [DeviceBuffer]) throws -> () throws -> Void {
-        let executable = try Executable(Pipeline.compile(graph()))
+        let executable = try Executable(Pipeline.code(for: graph()))
         return { _ = try executable.run(buffers) }
     }
 

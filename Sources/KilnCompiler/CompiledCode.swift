@@ -1,0 +1,94 @@
+// What running or shipping a graph takes: machine code, and the arguments as callers see them. It is kept from one compilation to the next
+// under all that it depends on: the graph to the bit, the targets, the options that change code. (The cache adds the compiler's build.)
+
+import KilnIR
+import KilnKernels
+import KilnLLVM
+import KilnOps
+
+/// A compiled graph without the stages before its code.
+public struct CompiledCode: Sendable {
+    /// Names, types and sizes of the arguments: a program without kernels and steps.
+    public let interface: Program
+    /// Machine code, to be loaded or linked.
+    public let code: ObjectCode
+    /// Seconds that each stage took, in order; of what was kept, only how long it took to find it.
+    public let timings: [(stage: String, seconds: Double)]
+
+    init(interface: Program, code: ObjectCode, timings: [(stage: String, seconds: Double)]) {
+        (self.interface, self.code, self.timings) = (interface, code, timings)
+    }
+
+    public init(_ artifact: Artifact) { self.init(artifact, after: []) }
+
+    /// - Parameter laps: the stages before the compiler's.
+    init(_ artifact: Artifact, after laps: [(stage: String, seconds: Double)]) {
+        self.init(interface: artifact.program.interface, code: artifact.code, timings: laps + artifact.timings)
+    }
+}
+
+extension CompiledCode {
+    /// As bytes; nil where it is not worth keeping.
+    func bytes(_ content: GraphContent, _ options: Options) -> [UInt8]? {
+        guard let code = code.bytes(literals: content.literals, devices: [options.target] + options.devices) else { return nil }
+        var writer = ByteWriter()
+        writer.append(interface.description)
+        writer.append(code)
+        return writer.bytes
+    }
+
+    /// From such bytes; nil where they say something else.
+    init?(bytes: [UInt8], _ content: GraphContent, _ options: Options, _ clock: inout Stopwatch) {
+        var reader = ByteReader(bytes)
+        guard let text = reader.text(), let interface = try? Program.parse(text), let kept = reader.contents(), reader.isAtEnd,
+            let code = ObjectCode(bytes: kept, literals: content.literals, devices: [options.target] + options.devices), code.name == interface.name else { return nil }
+        clock.lap("cache")
+        self.init(interface: interface, code: code, timings: clock.laps)
+    }
+}
+
+/// What a graph's code depends on.
+struct GraphContent {
+    /// The literals that are told by their digests, in the order in which they are found.
+    private(set) var literals: [Literal] = []
+    /// Differs where anything differs.
+    let key: String
+
+    /// Literals of more bytes are not in the text.
+    private static let listedBytes = 256
+
+    /// Nil where an op is not the catalogue's, whose name says what it does.
+    init?(_ graph: Graph, _ options: Options) {
+        var open = [graph]
+        while let next = open.popLast() {
+            for operation in next.operations {
+                guard Catalogue.op(named: operation.op.name) === operation.op else { return nil }
+                open += operation.regions
+                for entry in operation.attributes.entries {
+                    if case .literal(let literal) = entry.value, literal.byteCount > Self.listedBytes { literals.append(literal) }
+                }
+            }
+        }
+        var hash = SHA256()
+        hash.update("graph \(options.target) \(options.devices) \(options.checksIndices)\n")
+        var text = graph.description(literalsAtMost: Self.listedBytes)
+        hash.update("\(text.utf8.count) \(literals.count)\n")
+        text.withUTF8 { ContentDigest.digest(UnsafeRawBufferPointer($0)) }.withUnsafeBytes { hash.update($0) }
+        ContentDigest.update(&hash, literals, threads: options.threads)
+        // Whoever lays weights out reads them again, one after the other; until then a mapped file's need not be in memory.
+        for literal in literals { literal.forget() }
+        key = "graph \(hash.digest().hex)"
+    }
+}
+
+extension Program {
+    /// The arguments alone.
+    var interface: Program {
+        Program(name: name, symbols: symbols, measured: measured, buffers: buffers.filter {
+            switch $0.storage {
+            case .input, .output: true
+            case .arena, .constant, .packed, .status: false
+            }
+        })
+    }
+}
