@@ -44,7 +44,7 @@ struct EntryEmitter: StepEmitter {
             LLVMSetAlignment(memory, 64)
             return memory
         }
-        frame = words(FrameLayout.buffers + (program.kernels.flatMap(\.phases).map(\.bufferOrder.count).max() ?? 0), "frame")
+        frame = words(FrameLayout.buffers + tasks.mostBuffers, "frame")
         values = words(max(program.allSymbols.count, 1), "symbols")
         let call = LLVMGetParam(function, 0)!
         func read(_ base: LLVMValueRef, _ slot: Int, _ type: LLVMTypeRef) -> LLVMValueRef {
@@ -60,8 +60,7 @@ struct EntryEmitter: StepEmitter {
         self.emitter = emitter
         addresses = try BufferAddresses(module, program, makeVariable: { words(1, "address") },
                                         first: Self.addresses(module, program, build.constants, fields, emitter))
-        let streams = program.kernels.contains { $0.phases.contains { $0.streams(in: program) } }
-        isAligned = streams ? Self.alignment(module, program, fields) : nil
+        isAligned = tasks.streams ? Self.alignment(module, program, fields) : nil
         try fillFrame(symbols)
     }
 
@@ -141,9 +140,10 @@ struct EntryEmitter: StepEmitter {
         let type = TaskEmitter.type(module)
         for (phase, content) in program.kernels[number].phases.enumerated() {
             if !program.measured.isEmpty { for name in KernelParameters(content, in: program).symbols { _ = try emitter.symbol(name) } }
-            for (slot, buffer) in content.bufferOrder.enumerated() { write(try base(buffer), frame, FrameLayout.buffers + slot) }
+            let survey = tasks.survey(kernel: number, phase: phase)
+            for (slot, buffer) in survey.buffers.enumerated() { write(try base(buffer), frame, FrameLayout.buffers + slot) }
             var task = reference(number, phase, .any)
-            if content.streams(in: program), let isAligned {
+            if survey.streams, let isAligned {
                 task = module.select(isAligned, reference(number, phase, .aligned), task)
             }
             if content.units == 1 {

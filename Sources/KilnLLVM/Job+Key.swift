@@ -35,9 +35,10 @@ extension Job {
         }
         if isTableAlone { return text }
         for (number, kernel) in program.kernels.enumerated() {
-            for (position, phase) in kernel.phases.enumerated() {
+            for position in kernel.phases.indices {
+                let survey = tasks.survey(kernel: number, phase: position)
                 let name = tasks.name(kernel: number, phase: position, .any)
-                text += "\(name) \(phase.bufferOrder) \(phase.streams(in: program)) \(phase.usesWorkspace)\n"
+                text += "\(name) \(survey.buffers) \(survey.streams) \(survey.usesWorkspace)\n"
             }
         }
         return text

@@ -3,24 +3,58 @@
 import KilnIR
 import KilnKernels
 
+/// What a phase touches, from one walk over its statements.
+struct PhaseSurvey: Sendable {
+    /// The buffers that it reads or writes, in the order of their first use.
+    private(set) var buffers: [Int] = []
+    /// Whether it has locals in the worker's scratch.
+    private(set) var usesWorkspace = false
+    /// Whether a streaming store goes to memory of the caller's, whose alignment is only known at run time.
+    private(set) var streams = false
+
+    /// - Parameter program: the phase's, which says whose memory its buffers are; without it no store streams.
+    init(_ phase: Phase, in program: Program?) {
+        // A kernel has few buffers: a look through them is cheaper than a set.
+        add(phase.body, program)
+    }
+
+    private mutating func add(_ memory: Memory) {
+        if case .buffer(let number) = memory, !buffers.contains(number) { buffers.append(number) }
+    }
+
+    private mutating func add(_ statements: [Statement], _ program: Program?) {
+        for statement in statements {
+            switch statement {
+            case .define(_, .load(let access, _)), .prefetch(let access), .atomic(_, let access, _): add(access.memory)
+            case .define(_, .reduceLanes(_, let memory, _, _)): add(memory)
+            case .store(let access, _, let isStreaming):
+                add(access.memory)
+                if isStreaming, let program, case .buffer(let number) = access.memory, program.buffers.indices.contains(number),
+                    !program.buffers[number].isOwnMemory { streams = true }
+            case .transpose(let transposition):
+                add(transposition.source.memory)
+                add(transposition.target.memory)
+            case .team(let operation): for access in operation.accesses { add(access.memory) }
+            case .local(let local): if case .workspace = local.storage { usesWorkspace = true }
+            case .loop(let loop): add(loop.body, program)
+            case .lanes(_, _, _, let body): add(body, program)
+            case .branch(_, let then, let otherwise):
+                add(then, program)
+                add(otherwise, program)
+            case .define, .bind: break
+            }
+        }
+    }
+}
+
 extension Phase {
     /// The buffers that the phase reads or writes.
     var buffersUsed: Set<Int> { Set(bufferOrder) }
 
-    var usesWorkspace: Bool {
-        body.contains { $0.contains { if case .local(let local) = $0, case .workspace = local.storage { true } else { false } } }
-    }
+    var usesWorkspace: Bool { PhaseSurvey(self, in: nil).usesWorkspace }
 
     /// Whether a streaming store goes to memory of the caller's, whose alignment is only known at run time.
-    func streams(in program: Program) -> Bool {
-        body.contains {
-            $0.contains {
-                guard case .store(let access, _, true) = $0, case .buffer(let number) = access.memory,
-                    program.buffers.indices.contains(number) else { return false }
-                return !program.buffers[number].isOwnMemory
-            }
-        }
-    }
+    func streams(in program: Program) -> Bool { PhaseSurvey(self, in: program).streams }
 
     /// The locals that four warps sum products in.
     var groupSums: Set<Int> {
@@ -75,12 +109,6 @@ extension Statement {
     }
 
     func contains(_ matches: (Statement) -> Bool) -> Bool { matches(self) || children.contains { $0.contains(matches) } }
-
-    /// Calls `memory` with each memory that is read or written.
-    func visit(_ memory: (Memory) -> Void) {
-        for access in accesses { memory(access.memory) }
-        for child in children { child.visit(memory) }
-    }
 
     /// What this statement alone reads and writes.
     private var accesses: [Access] {

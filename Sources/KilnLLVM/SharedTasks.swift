@@ -18,6 +18,8 @@ struct SharedTasks: Sendable {
     let own: [Place]
     /// What a function's code depends on, as text; nil for a phase whose code is not described by its statements alone.
     private let texts: [Place: String]
+    /// By kernel and phase, what it touches: looked up once, as each of a long program's phases is asked about several times.
+    private let surveys: [[PhaseSurvey]]
     /// The functions' names.
     private var names: [Place: String] = [:]
 
@@ -28,10 +30,12 @@ struct SharedTasks: Sendable {
         var known: [Shape: Place] = [:]
         var own: [Place] = []
         var shapes: [(place: Place, shape: Shape)] = []
+        let surveys = program.kernels.map { $0.phases.map { PhaseSurvey($0, in: program) } }
+        self.surveys = surveys
         first = program.kernels.indices.map { kernel in
             program.kernels[kernel].phases.enumerated().map { number, phase in
                 let place = Place(kernel: kernel, phase: number)
-                let shape = isShared ? Shape(phase, in: program) : nil
+                let shape = isShared ? Shape(phase, surveys[kernel][number].buffers, in: program) : nil
                 if let shape, let other = known[shape] { return other }
                 if let shape {
                     known[shape] = place
@@ -44,7 +48,7 @@ struct SharedTasks: Sendable {
         let (all, symbols) = (shapes, program.allSymbols)
         let texts = concurrently(all.map { $0.shape.phase.weight }, threads: threads) { number in
             let (place, shape) = all[number]
-            return shape.text(symbols: symbols, streams: program.kernels[place.kernel].phases[place.phase].streams(in: program))
+            return shape.text(symbols: symbols, streams: surveys[place.kernel][place.phase].streams)
         }
         (self.own, self.texts) = (own, Dictionary(uniqueKeysWithValues: zip(all.map(\.place), texts)))
         for place in own { names[place] = TaskEmitter.name(program, kernel: place.kernel, phase: place.phase) }
@@ -52,6 +56,14 @@ struct SharedTasks: Sendable {
 
     /// The phase whose function a phase runs.
     func task(kernel: Int, phase: Int) -> Place { first[kernel][phase] }
+
+    func survey(kernel: Int, phase: Int) -> PhaseSurvey { surveys[kernel][phase] }
+
+    /// The most buffers that a phase touches.
+    var mostBuffers: Int { surveys.reduce(0) { $1.reduce($0) { max($0, $1.buffers.count) } } }
+
+    /// Whether any phase's stores may stream to memory of the caller's.
+    var streams: Bool { surveys.contains { $0.contains(where: \.streams) } }
 
     func isFirst(kernel: Int, phase: Int) -> Bool { first[kernel][phase] == Place(kernel: kernel, phase: phase) }
 
@@ -92,8 +104,8 @@ private struct Shape: Hashable, Sendable {
     let buffers: [Content]
 
     /// Nil where the phase is not one thread's.
-    init?(_ phase: Phase, in program: Program) {
-        let order = phase.bufferOrder
+    /// - Parameter order: the phase's buffers, in the order of their first use.
+    init?(_ phase: Phase, _ order: [Int], in program: Program) {
         guard phase.team == nil, phase.maps.isEmpty, order.allSatisfy({ program.buffers.indices.contains($0) }) else { return nil }
         let numbers = Dictionary(uniqueKeysWithValues: order.enumerated().map { ($0.element, $0.offset) })
         var phase = phase
@@ -126,16 +138,7 @@ extension Shape.Content {
 
 extension Phase {
     /// The buffers that the phase reads or writes, in the order of their first use: that of their places in a task's frame.
-    var bufferOrder: [Int] {
-        var order: [Int] = []
-        var seen: Set<Int> = []
-        for statement in body {
-            statement.visit {
-                if case .buffer(let number) = $0, seen.insert(number).inserted { order.append(number) }
-            }
-        }
-        return order
-    }
+    var bufferOrder: [Int] { PhaseSurvey(self, in: nil).buffers }
 }
 
 extension Statement {
