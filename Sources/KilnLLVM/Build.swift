@@ -74,8 +74,8 @@ struct Part: Sendable {
 struct Partition {
     let parts: [Part]
 
-    /// - Parameter leastWeight: of a module, but for the last; a module costs LLVM a millisecond by itself.
-    init(_ program: Program, _ tasks: SharedTasks, leastWeight: Int = 150) {
+    /// - Parameter leastWeight: of a module, but for the last; a module costs LLVM two milliseconds by itself, as much as a hundred statements.
+    init(_ program: Program, _ tasks: SharedTasks, leastWeight: Int = 400) {
         let weights = tasks.own.map { 10 + program.kernels[$0.kernel].phases[$0.phase].weight }
         let entry = Part(tasks: [], hasEntry: true, weight: program.steps.count)
         if weights.reduce(0, +) <= leastWeight {

@@ -79,7 +79,8 @@ public enum LLVMBackend {
     public static func compile(_ parts: [(program: Program, target: Target)], options: Options = Options()) throws -> ObjectCode {
         let start = DispatchTime.now().uptimeNanoseconds
         let build = try Build(parts, options)
-        let results = try concurrently(build.jobs.map(\.part.weight), threads: options.threads) { try code(build.jobs[$0], of: build, options) }
+        let machines = MachinePool()
+        let results = try concurrently(build.jobs.map(\.part.weight), threads: options.threads) { try code(build.jobs[$0], of: build, machines, options) }
         var timings = ObjectCode.Timings()
         for result in results {
             timings.emit += result.timings.emit
@@ -165,15 +166,18 @@ public enum LLVMBackend {
     }
 
     /// A part's code, from the cache where it is there.
-    private static func code(_ job: Job, of build: Build, _ options: Options) throws -> Result {
-        guard let cache = options.cache, !options.verifies, let key = job.key(in: build) else { return try compile(job, of: build, options) }
+    private static func code(_ job: Job, of build: Build, _ machines: MachinePool, _ options: Options) throws -> Result {
+        func compile() throws -> Result {
+            try machines.withMachine(job.target, isGlue: job.isGlue) { try self.compile(job, of: build, $0, options) }
+        }
+        guard let cache = options.cache, !options.verifies, let key = job.key(in: build) else { return try compile() }
         if let known = cache.code(for: key) { return Result(code: known) }
-        let result = try compile(job, of: build, options)
+        let result = try compile()
         cache.keep(result.code, for: key)
         return result
     }
 
-    private static func compile(_ job: Job, of build: Build, _ options: Options) throws -> Result {
+    private static func compile(_ job: Job, of build: Build, _ machine: Machine, _ options: Options) throws -> Result {
         func processorTime() -> Double {
             var time = timespec()
             clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
@@ -186,7 +190,6 @@ public enum LLVMBackend {
             return now - clock
         }
         var timings = ObjectCode.Timings()
-        let machine = try Machine(job.target, isGlue: job.isGlue)
         let module = try module(job, of: build, machine)
         if options.verifies { try Passes.verify(module) }
         timings.emit = lap()

@@ -47,7 +47,9 @@ final class Machine {
             if let message { LLVMDisposeMessage(message) }
             throw CompileError("target \(target.triple)", problem, fix: "Choose one of: \(HostTarget.names.joined(separator: ", ")).")
         }
-        let level = isGlue ? LLVMCodeGenLevelNone : LLVMCodeGenLevelDefault
+        // What the default level does beyond this one (a second scheduling, traces for predicated execution, merged globals) is for code that
+        // is not loops of vector instructions; it costs a fifth of code generation's time and makes code of the same size.
+        let level = isGlue ? LLVMCodeGenLevelNone : target.isPTX ? LLVMCodeGenLevelDefault : LLVMCodeGenLevelLess
         let machine = LLVMCreateTargetMachine(handle, target.triple, target.processor, target.features, level, LLVMRelocPIC,
                                               LLVMCodeModelDefault)
         guard let machine else { throw InternalError("llvm", "no target machine for \(target.triple) \(target.processor)") }

@@ -5,9 +5,9 @@ import KilnIR
 
 enum Passes {
     /// Registers for locals, common addresses computed once and outside loops, and no dead code. No loop is vectorised or unrolled here.
+    /// Instructions are combined once, after loops have lost what does not belong to them: a round before that finds nothing more.
     static let pipeline = """
-        function(sroa<modify-cfg>,early-cse<memssa>,instcombine<no-verify-fixpoint;max-iterations=1>,simplifycfg,\
-        loop-mssa(licm),early-cse<memssa>,instcombine<no-verify-fixpoint;max-iterations=1>,\
+        function(sroa<modify-cfg>,early-cse<memssa>,loop-mssa(licm),early-cse,instcombine<no-verify-fixpoint;max-iterations=1>,\
         simplifycfg<hoist-common-insts;sink-common-insts>,adce)
         """
 
