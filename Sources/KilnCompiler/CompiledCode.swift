@@ -49,7 +49,8 @@ extension CompiledCode {
 
 /// What a graph's code depends on.
 struct GraphContent {
-    /// The literals that are told by their digests, in the order in which they are found.
+    /// The literals that are not in the text, in the order in which they are found: they are told by the files that they are mapped from, or
+    /// by their digests. (Neither has a say in the code, but for what passes find out about them: that they are equal, or all one number.)
     private(set) var literals: [Literal] = []
     /// Differs where anything differs.
     let key: String
@@ -58,7 +59,7 @@ struct GraphContent {
     private static let listedBytes = 256
 
     /// Nil where an op is not the catalogue's, whose name says what it does.
-    init?(_ graph: Graph, _ options: Options) {
+    init?(_ graph: Graph, _ options: Options, now: Int? = nil) {
         var open = [graph]
         while let next = open.popLast() {
             for operation in next.operations {
@@ -74,9 +75,15 @@ struct GraphContent {
         var text = graph.description(literalsAtMost: Self.listedBytes)
         hash.update("\(text.utf8.count) \(literals.count)\n")
         text.withUTF8 { ContentDigest.digest(UnsafeRawBufferPointer($0)) }.withUnsafeBytes { hash.update($0) }
-        ContentDigest.update(&hash, literals, threads: options.threads)
-        // Whoever lays weights out reads them again, one after the other; until then a mapped file's need not be in memory.
-        for literal in literals { literal.forget() }
+        var unmapped = literals
+        if !literals.isEmpty {
+            var files = now.map { MappedFiles(now: $0) } ?? MappedFiles()
+            unmapped = []
+            for (number, literal) in literals.enumerated() {
+                if let identity = files.identity(of: literal) { hash.update("\(number) \(identity)\n") } else { unmapped.append(literal) }
+            }
+        }
+        ContentDigest.update(&hash, unmapped, threads: options.threads)
         key = "graph \(hash.digest().hex)"
     }
 }

@@ -148,6 +148,52 @@ import Testing
         #expect(CompiledCode(bytes: bytes, other, Self.options, &clock) == nil)
     }
 
+    /// What is mapped is told by its file, unless that was written so lately that it could be written again without another time.
+    @Test func mappedWeightsAreToldByTheirFiles() throws {
+        try withFolder { folder in
+            let path = "\(folder)/weights"
+            func key(seconds: Int) throws -> String {
+                let weights = try Mapped(path)
+                let builder = GraphBuilder("mapped")
+                let x = builder.input("x", TensorType(.f32, ["n", 64]))
+                let w = builder.literal(Literal(.f32, [64, 32], region: weights.region, offset: 64))
+                return try #require(GraphContent(builder.finish([("y", x.matmul(w))]), Self.options, now: time(nil) + seconds)).key
+            }
+            let bytes = Data((0..<(64 + 64 * 32 * 4)).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 4) })
+            try bytes.write(to: URL(fileURLWithPath: path))
+            let (early, late) = (try key(seconds: 0), try key(seconds: 100))
+            #expect(early != late)
+            #expect(try key(seconds: 0) == early && key(seconds: 100) == late)
+            // The same bytes in another file: the same where bytes count.
+            try bytes.write(to: URL(fileURLWithPath: path), options: .atomic)
+            #expect(try key(seconds: 0) == early)
+            #expect(try key(seconds: 100) != late)
+            var changed = bytes
+            changed[changed.count - 1] ^= 1
+            try changed.write(to: URL(fileURLWithPath: path), options: .atomic)
+            #expect(try key(seconds: 0) != early)
+            // Bytes before the literal's are none of it.
+            changed = bytes
+            changed[0] ^= 1
+            try changed.write(to: URL(fileURLWithPath: path), options: .atomic)
+            #expect(try key(seconds: 0) == early)
+        }
+    }
+
+    /// A file in memory.
+    private final class Mapped: Sendable {
+        let region: ByteRegion
+
+        init(_ path: String) throws {
+            let file = open(path, O_RDONLY)
+            defer { close(file) }
+            let size = Int(lseek(file, 0, SEEK_END))
+            let base = try #require(mmap(nil, size, PROT_READ, MAP_PRIVATE, file, 0))
+            // Left in memory: the test is short, and so is the file.
+            region = ByteRegion(UnsafeRawBufferPointer(start: base, count: size), owner: nil)
+        }
+    }
+
     // MARK: Digests
 
     private func digest(_ bytes: [UInt8]) -> [UInt8] { bytes.withUnsafeBytes { ContentDigest.digest($0) } }
