@@ -69,7 +69,8 @@ public struct SharedConstants: Sendable {
     /// The object with the table; nil where there are no constants.
     func tableObject(_ target: Target) throws -> [UInt8]? {
         guard !contents.isEmpty else { return nil }
-        let machine = try Machine(target)
+        // There is no code in it.
+        let machine = try Machine(target, isGlue: true)
         let module = Module(name: table, target: machine.description)
         var list: [LLVMValueRef?] = contents.indices.map { address($0, in: module) }
         module.sharedConstant(table, LLVMConstArray2(module.pointer, &list, UInt64(list.count)))
