@@ -1,8 +1,9 @@
 // A digest of much data, at the speed of memory: bytes come in, 32 bytes go out that differ where the bytes do, unless somebody who knows
 // the digest made them so. It tells apart what one user's files hold; where others choose the contents, SHA-256 is what is needed.
 //
-// Eight sums of 64 bits take a word each in turn: a word is mixed into its own sum by a multiplication that can be undone, so that no word's
-// change is lost, and added to the next one. At the end SHA-256 makes one of them all.
+// Eight sums of 64 bits take a word each in turn: a word is mixed into its own sum by steps that can be undone, so that no word's change is
+// lost, and its halves, exchanged, are added to the next sum, where a change takes another way: what cancels in one does not in the other. At
+// the end SHA-256 makes one of them all.
 
 import Dispatch
 import KilnIR
@@ -86,16 +87,20 @@ private struct Sums {
     private static func mix(_ words: inout Words, _ start: UnsafeRawPointer, _ count: Int) {
         var (a, b, c, d, e, f, g, h) = words
         func mixed(_ sum: UInt64, _ word: UInt64) -> UInt64 {
+            // A product's high bits come from all of the factor's, its low bits from few: they are brought down.
             let product = (sum ^ word) &* factor
-            return product << 29 | product >> 35
+            return product ^ product >> 32
         }
+        func exchanged(_ word: UInt64) -> UInt64 { word << 32 | word >> 32 }
         var offset = 0
         while offset < count {
             let place = start + offset
             func word(_ number: Int) -> UInt64 { UInt64(littleEndian: place.loadUnaligned(fromByteOffset: 8 * number, as: UInt64.self)) }
             let (w0, w1, w2, w3, w4, w5, w6, w7) = (word(0), word(1), word(2), word(3), word(4), word(5), word(6), word(7))
-            (a, b, c, d) = (mixed(a, w0) &+ w7, mixed(b, w1) &+ w0, mixed(c, w2) &+ w1, mixed(d, w3) &+ w2)
-            (e, f, g, h) = (mixed(e, w4) &+ w3, mixed(f, w5) &+ w4, mixed(g, w6) &+ w5, mixed(h, w7) &+ w6)
+            (a, b) = (mixed(a, w0) &+ exchanged(w7), mixed(b, w1) &+ exchanged(w0))
+            (c, d) = (mixed(c, w2) &+ exchanged(w1), mixed(d, w3) &+ exchanged(w2))
+            (e, f) = (mixed(e, w4) &+ exchanged(w3), mixed(f, w5) &+ exchanged(w4))
+            (g, h) = (mixed(g, w6) &+ exchanged(w5), mixed(h, w7) &+ exchanged(w6))
             offset += 64
         }
         words = (a, b, c, d, e, f, g, h)

@@ -210,7 +210,17 @@ import Testing
             }
         }
         for length in bytes.indices { #expect(seen.insert(digest(Array(bytes.prefix(length)))).inserted) }
-        for length in 1...300 { #expect(seen.insert(digest([UInt8](repeating: 0, count: length))).inserted) }
+        // The first byte is zero.
+        for length in 2...300 { #expect(seen.insert(digest([UInt8](repeating: 0, count: length))).inserted) }
+        // Changes of one block that those of a later one could undo.
+        for bit in 0..<64 {
+            for other in 0..<64 {
+                var changed = bytes
+                changed[40 + bit / 8] ^= 1 << UInt8(bit % 8)
+                changed[104 + other / 8] ^= 1 << UInt8(other % 8)
+                #expect(seen.insert(digest(changed)).inserted)
+            }
+        }
         let block = (0..<64).map { UInt8($0) }, zeros = [UInt8](repeating: 0, count: 64)
         // A block at each of many places among others, and blocks that changed places.
         for place in 0..<200 {

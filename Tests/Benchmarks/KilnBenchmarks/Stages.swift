@@ -25,11 +25,11 @@ func stages(_ name: String, _ workload: any Workload, _ options: Options) throws
         return "{\"workload\": \"\(name)\", \"programs\": \(statistics.compilations), \"compile_s\": \(text(statistics.compileSeconds, digits: 4))}"
     }
     let graph = try compiled.graph()
-    let compiled = try Pipeline.code(for: graph, options: options)
-    let code = compiled.code.timings
-    let stages = compiled.timings + [("emit_cpu", code.emit), ("optimize_cpu", code.optimize), ("generate_cpu", code.generate)]
-    let total = compiled.timings.reduce(0) { $0 + $1.seconds }
+    let made = try Pipeline.code(for: graph, options: options)
+    let code = made.code.timings
+    let stages = made.timings + [("emit_cpu", code.emit), ("optimize_cpu", code.optimize), ("generate_cpu", code.generate)]
+    let total = made.timings.reduce(0) { $0 + $1.seconds }
     return "{\"workload\": \"\(name)\", \"total\": \(text(total, digits: 4)), "
         + stages.map { "\"\($0.stage)\": \(text($0.seconds, digits: 4))" }.joined(separator: ", ")
-        + ", \"objects\": \(compiled.code.objects.count), \"bytes\": \(compiled.code.objects.reduce(0) { $0 + $1.count })}"
+        + ", \"objects\": \(made.code.objects.count), \"bytes\": \(made.code.objects.reduce(0) { $0 + $1.count })}"
 }
