@@ -44,7 +44,7 @@ struct EntryEmitter: StepEmitter {
             LLVMSetAlignment(memory, 64)
             return memory
         }
-        frame = words(FrameLayout.buffers + tasks.mostBuffers, "frame")
+        frame = words(FrameLayout.buffers + tasks.mostWords, "frame")
         values = words(max(program.allSymbols.count, 1), "symbols")
         let call = LLVMGetParam(function, 0)!
         func read(_ base: LLVMValueRef, _ slot: Int, _ type: LLVMTypeRef) -> LLVMValueRef {
@@ -142,6 +142,9 @@ struct EntryEmitter: StepEmitter {
             if !program.measured.isEmpty { for name in KernelParameters(content, in: program).symbols { _ = try emitter.symbol(name) } }
             let survey = tasks.survey(kernel: number, phase: phase)
             for (slot, buffer) in survey.buffers.enumerated() { write(try base(buffer), frame, FrameLayout.buffers + slot) }
+            for (slot, scalar) in tasks.scalars(kernel: number, phase: phase).enumerated() {
+                write(module.int64(Int(bitPattern: UInt(scalar.bits))), frame, FrameLayout.buffers + survey.buffers.count + slot)
+            }
             var task = reference(number, phase, .any)
             if survey.streams, let isAligned {
                 task = module.select(isAligned, reference(number, phase, .aligned), task)

@@ -31,7 +31,9 @@ extension FunctionEmitter {
 
     func evaluate(_ instruction: Instruction) throws -> Emitted {
         switch instruction {
-        case .constant(let scalar, let dtype): return Emitted(value: module.constant(scalar, dtype), dtype: dtype, lanes: 0)
+        case .constant(let scalar, let dtype):
+            if !given.isEmpty, let value = FloatConstant(scalar, dtype).flatMap({ given[$0] }) { return Emitted(value: value, dtype: dtype, lanes: 0) }
+            return Emitted(value: module.constant(scalar, dtype), dtype: dtype, lanes: 0)
         case .position(let dim): return emitted(try lower(dim))
         case .load(let access, let fill): return try load(access, fill: fill)
         case .apply(let function, let operands, let dtype):

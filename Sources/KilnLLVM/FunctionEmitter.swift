@@ -92,6 +92,8 @@ final class FunctionEmitter {
     var groups: [Set<Int>] = []
     var openGroup: Set<Int> = []
 
+    /// The constants that the function is given.
+    var given: [FloatConstant: LLVMValueRef] = [:]
     private var knownSymbols: [String: LLVMValueRef] = [:]
     /// The values of symbols that the code being emitted has measured.
     var measured: [String: LLVMValueRef] = [:]

@@ -38,7 +38,7 @@ extension Job {
             for position in kernel.phases.indices {
                 let survey = tasks.survey(kernel: number, phase: position)
                 let name = tasks.name(kernel: number, phase: position, .any)
-                text += "\(name) \(survey.buffers) \(survey.streams) \(survey.usesWorkspace)\n"
+                text += "\(name) \(survey.buffers) \(survey.streams) \(survey.usesWorkspace) \(tasks.scalars(kernel: number, phase: position).map(\.bits))\n"
             }
         }
         return text

@@ -213,7 +213,8 @@ public enum LLVMBackend {
             for task in part.tasks {
                 let phase = program.kernels[task.kernel].phases[task.phase]
                 for variant in phase.streams(in: program) ? [TaskVariant.any, .aligned] : [.any] {
-                    try tasks.emit(kernel: task.kernel, phase: task.phase, variant, name: job.tasks.name(kernel: task.kernel, phase: task.phase, variant))
+                    try tasks.emit(kernel: task.kernel, phase: task.phase, variant, name: job.tasks.name(kernel: task.kernel, phase: task.phase, variant),
+                                   scalars: job.tasks.scalars(kernel: task.kernel, phase: task.phase))
                 }
             }
         }

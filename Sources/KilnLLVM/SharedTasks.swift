@@ -1,5 +1,5 @@
-// Which phases of a program become one function: those that differ in nothing but the buffers they work on, as a network's layers do.
-// A program for a host comes in; for each phase, the first phase that is like it, and the order in which a frame holds its buffers, go out.
+// Which phases of a program become one function: those that differ in nothing but the buffers they work on and the numbers they scale by, as a
+// network's layers do. A program for a host comes in; for each phase, the first phase that is like it, and what a frame holds for it, go out.
 
 import KilnIR
 import KilnKernels
@@ -20,6 +20,8 @@ struct SharedTasks: Sendable {
     private let texts: [Place: String]
     /// By kernel and phase, what it touches: looked up once, as each of a long program's phases is asked about several times.
     private let surveys: [[PhaseSurvey]]
+    /// By phase, the numbers that its function is given, the phase's own; nothing for phases whose functions are given none.
+    private let scalars: [Place: [FloatConstant]]
     /// The functions' names.
     private var names: [Place: String] = [:]
 
@@ -27,31 +29,48 @@ struct SharedTasks: Sendable {
     ///   - isShared: whether phases that are alike become one function; where only some are emitted, none may lean on others.
     ///   - threads: that write the texts; see `concurrently`.
     init(_ program: Program, isShared: Bool = true, threads: Int = 0) {
-        var known: [Shape: Place] = [:]
-        var own: [Place] = []
-        var shapes: [(place: Place, shape: Shape)] = []
+        var groups: [Group] = []
+        var known: [Shape: Int] = [:]
         let surveys = program.kernels.map { $0.phases.map { PhaseSurvey($0, in: program) } }
         self.surveys = surveys
-        first = program.kernels.indices.map { kernel in
+        let numbers = program.kernels.indices.map { kernel in
             program.kernels[kernel].phases.enumerated().map { number, phase in
-                let place = Place(kernel: kernel, phase: number)
-                let shape = isShared ? Shape(phase, surveys[kernel][number].buffers, in: program) : nil
-                if let shape, let other = known[shape] { return other }
-                if let shape {
-                    known[shape] = place
-                    shapes.append((place, shape))
-                }
-                own.append(place)
-                return place
+                let values = isShared ? PhaseScalars(phase).values : []
+                let shape = isShared ? Shape(phase, surveys[kernel][number].buffers, values, in: program) : nil
+                let group = shape.flatMap { known[$0] } ?? groups.count
+                if group == groups.count { groups.append(Group(hasText: shape != nil)) }
+                if let shape { known[shape] = group }
+                groups[group].members.append((Place(kernel: kernel, phase: number), values))
+                return group
             }
         }
-        let (all, symbols) = (shapes, program.allSymbols)
-        let texts = concurrently(all.map { $0.shape.phase.weight }, threads: threads) { number in
-            let (place, shape) = all[number]
-            return shape.text(symbols: symbols, streams: surveys[place.kernel][place.phase].streams)
+        let all = groups
+        first = numbers.map { $0.map { all[$0].first } }
+        own = groups.map(\.first)
+        scalars = Dictionary(uniqueKeysWithValues: groups.flatMap(\.given))
+        let (symbols, given) = (program.allSymbols, scalars)
+        let written = all.filter(\.hasText).map(\.first)
+        let texts = concurrently(written.map { program.kernels[$0.kernel].phases[$0.phase].weight }, threads: threads) { number in
+            let place = written[number], survey = surveys[place.kernel][place.phase]
+            let shape = Shape(program.kernels[place.kernel].phases[place.phase], survey.buffers, given[place] ?? [], in: program)
+            return shape?.text(symbols: symbols, streams: survey.streams) ?? ""
         }
-        (self.own, self.texts) = (own, Dictionary(uniqueKeysWithValues: zip(all.map(\.place), texts)))
+        self.texts = Dictionary(uniqueKeysWithValues: zip(written, texts))
         for place in own { names[place] = TaskEmitter.name(program, kernel: place.kernel, phase: place.phase) }
+    }
+
+    /// Phases that are alike but for buffers and numbers.
+    private struct Group {
+        var hasText: Bool
+        var members: [(place: Place, values: [FloatConstant])] = []
+
+        var first: Place { members[0].place }
+
+        /// For each member, the numbers that are not the same in all: only these are given, and code knows the others.
+        var given: [(Place, [FloatConstant])] {
+            let varying = members[0].values.indices.filter { index in members.contains { $0.values[index] != members[0].values[index] } }
+            return varying.isEmpty ? [] : members.map { member in (member.place, varying.map { member.values[$0] }) }
+        }
     }
 
     /// The phase whose function a phase runs.
@@ -59,8 +78,15 @@ struct SharedTasks: Sendable {
 
     func survey(kernel: Int, phase: Int) -> PhaseSurvey { surveys[kernel][phase] }
 
-    /// The most buffers that a phase touches.
-    var mostBuffers: Int { surveys.reduce(0) { $1.reduce($0) { max($0, $1.buffers.count) } } }
+    /// The numbers that a phase's function is given, which follow the buffers in its frame.
+    func scalars(kernel: Int, phase: Int) -> [FloatConstant] { scalars[Place(kernel: kernel, phase: phase)] ?? [] }
+
+    /// The most buffers and numbers that a phase's frame holds.
+    var mostWords: Int {
+        surveys.enumerated().reduce(0) { most, kernel in
+            kernel.element.enumerated().reduce(most) { max($0, $1.element.buffers.count + scalars(kernel: kernel.offset, phase: $1.offset).count) }
+        }
+    }
 
     /// Whether any phase's stores may stream to memory of the caller's.
     var streams: Bool { surveys.contains { $0.contains(where: \.streams) } }
@@ -90,7 +116,7 @@ struct SharedTasks: Sendable {
     }
 }
 
-/// All that a phase's code depends on, with its buffers numbered in the order of their first use.
+/// All that a phase's code depends on, with its buffers numbered in the order of their first use, and with some of its numbers left open.
 private struct Shape: Hashable, Sendable {
     /// What code takes for granted of a buffer.
     struct Content: Hashable, Sendable {
@@ -104,13 +130,16 @@ private struct Shape: Hashable, Sendable {
     let buffers: [Content]
 
     /// Nil where the phase is not one thread's.
-    /// - Parameter order: the phase's buffers, in the order of their first use.
-    init?(_ phase: Phase, _ order: [Int], in program: Program) {
+    /// - Parameters:
+    ///   - order: the phase's buffers, in the order of their first use.
+    ///   - open: the numbers that are left open.
+    init?(_ phase: Phase, _ order: [Int], _ open: [FloatConstant], in program: Program) {
         guard phase.team == nil, phase.maps.isEmpty, order.allSatisfy({ program.buffers.indices.contains($0) }) else { return nil }
         let numbers = Dictionary(uniqueKeysWithValues: order.enumerated().map { ($0.element, $0.offset) })
         var phase = phase
         phase.work = 0
-        phase.body = phase.body.map { $0.renumbered(numbers) }
+        let places = Dictionary(uniqueKeysWithValues: open.enumerated().map { ($0.element, $0.offset) })
+        phase.body = phase.body.map { $0.renumbered(numbers, places) }
         self.phase = phase
         buffers = order.map { Content(program.buffers[$0]) }
     }
@@ -142,14 +171,17 @@ extension Phase {
 }
 
 extension Statement {
-    /// The statement with its buffers' numbers replaced.
-    fileprivate func renumbered(_ numbers: [Int: Int]) -> Statement {
+    /// The statement with its buffers' numbers replaced, and with integers, which no float constant is, in place of the numbers left open.
+    fileprivate func renumbered(_ numbers: [Int: Int], _ open: [FloatConstant: Int]) -> Statement {
         func renumbered(_ memory: Memory) -> Memory {
             if case .buffer(let number) = memory { .buffer(numbers[number] ?? number) } else { memory }
         }
         func renumbered(_ access: Access) -> Access { Access(renumbered(access.memory), access.address, where: access.conditions) }
-        func all(_ statements: [Statement]) -> [Statement] { statements.map { $0.renumbered(numbers) } }
+        func all(_ statements: [Statement]) -> [Statement] { statements.map { $0.renumbered(numbers, open) } }
         switch self {
+        case .define(let value, .constant(let scalar, let dtype)) where !open.isEmpty:
+            guard let place = FloatConstant(scalar, dtype).flatMap({ open[$0] }) else { return self }
+            return .define(value, .constant(.integer(Int64(place)), dtype))
         case .define(let value, .load(let access, let fill)): return .define(value, .load(renumbered(access), fill: fill))
         case .define(let value, .reduceLanes(let kind, let memory, let address, let width)):
             return .define(value, .reduceLanes(kind, renumbered(memory), address: address, width: width))

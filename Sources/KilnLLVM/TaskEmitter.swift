@@ -1,6 +1,6 @@
 // One phase of a kernel to a function `void task(void *frame, i64 begin, i64 end, i64 worker)`.
-// The frame holds, as the entry filled it in: the workspace's base and each worker's share, the symbols, and a base for each buffer that
-// the phase uses, in the order of their first use, so that phases on other buffers can run the same function.
+// The frame holds, as the entry filled it in: the workspace's base and each worker's share, the symbols, a base for each buffer that the phase
+// uses, in the order of their first use, and the numbers in which phases differ that run the same function.
 
 import CLLVM
 import KilnIR
@@ -38,7 +38,8 @@ struct TaskEmitter {
     }
 
     /// Emits the function of a phase under a name. But for the name, the same statements on the same kinds of buffers give the same code.
-    func emit(kernel: Int, phase number: Int, _ variant: TaskVariant, name: String) throws {
+    /// - Parameter scalars: the phase's constants that are read from the frame.
+    func emit(kernel: Int, phase number: Int, _ variant: TaskVariant, name: String, scalars: [FloatConstant] = []) throws {
         let phase = program.kernels[kernel].phases[number]
         let function = LLVMAddFunction(module.module, name, Self.type(module))!
         LLVMSetVisibility(function, LLVMHiddenVisibility)
@@ -66,6 +67,9 @@ struct TaskEmitter {
                 if case .constant(let literal) = buffer.storage, literal.count == 1 { place.value = literal[0] }
                 return place
             })
+        for (number, scalar) in scalars.enumerated() {
+            emitter.given[scalar] = frame.word(FrameLayout.buffers + slots.count + number, module.type(scalar.dtype))
+        }
         emitter.workspace = phase.usesWorkspace ? workspace(frame, LLVMGetParam(function, 3), scopes) : nil
         let start = module.block("units", in: function)
         module.position(at: start)
@@ -113,6 +117,8 @@ struct FrameReader {
 
     /// - Parameter number: the buffer's place in the order of their first use.
     func pointer(buffer number: Int) -> LLVMValueRef { read(frame, FrameLayout.buffers + number, module.pointer) }
+    /// A number; of a narrow one, the word's first bytes.
+    func word(_ slot: Int, _ type: LLVMTypeRef) -> LLVMValueRef { read(frame, slot, type) }
     var workspace: LLVMValueRef { read(frame, FrameLayout.workspace, module.pointer) }
     var workspaceStride: LLVMValueRef { read(frame, FrameLayout.workspaceStride, module.i64) }
     func symbol(_ name: String) throws -> LLVMValueRef {

@@ -49,6 +49,32 @@ import Testing
         #expect(try run(program, [ramp(.f32, Self.count)])[0].doubles == (0..<Self.count).map { Double($0) * 630 })
     }
 
+    /// A chain of `to = function(from, factor)`, whose factors are in the code.
+    private func scaled(_ factors: [Double], _ function: ScalarFunction = .multiply) -> Program {
+        var program = chain(factors.map { _ in 3 }, factors.map { _ in Literal(.f32, [2], doubles: [3, 0]) })
+        for (number, factor) in factors.enumerated() {
+            let from = number == 0 ? 0 : 1 + number, to = number == factors.count - 1 ? 1 : 2 + number
+            program.kernels[number].phases[0].body = [lanesLoop(.constant(Self.count / 2), width: 16) { i in
+                let at = Dim.index(0) * .constant(Self.count / 2) + i
+                return [load(0, from, at), .define(1, .constant(.real(factor), .f32)), apply(2, function, [0, 1], .f32), store(to, at, 2)]
+            }]
+        }
+        return program
+    }
+
+    /// Numbers that code is no better for knowing are given; those that make arithmetic simpler, or choices, are not.
+    @Test func whatPhasesScaleByIsGiven() throws {
+        let program = scaled([3, 5, 7, 2, 9, 5, 11])
+        let tasks = SharedTasks(program)
+        #expect((0..<7).map { tasks.task(kernel: $0, phase: 0).kernel } == [0, 1, 1, 3, 1, 1, 6])
+        #expect((0..<7).map { tasks.scalars(kernel: $0, phase: 0).count } == [0, 1, 1, 0, 1, 1, 0])
+        #expect(try run(program, [ramp(.f32, Self.count)])[0].doubles == (0..<Self.count).map { Double(Float($0) * 3 * 5 * 7 * 2 * 9 * 5 * 11) })
+        let same = scaled([3, 5, 5, 5, 7]), most = scaled([3, 5, 7, 9, 11], .maximum)
+        #expect((0..<5).map { SharedTasks(same).task(kernel: $0, phase: 0).kernel } == [0, 1, 1, 1, 4])
+        #expect(SharedTasks(same).scalars(kernel: 1, phase: 0).isEmpty)
+        #expect((0..<5).map { SharedTasks(most).task(kernel: $0, phase: 0).kernel } == [0, 1, 2, 3, 4])
+    }
+
     @Test func nothingIsSharedWhereOneKernelIsShown() {
         let tasks = SharedTasks(chain([3, 3, 3, 3]), isShared: false)
         #expect((0..<4).allSatisfy { tasks.isFirst(kernel: $0, phase: 0) })
