@@ -28,19 +28,28 @@ struct SharedTasks: Sendable {
         var known: [Shape: Place] = [:]
         var own: [Place] = []
         var shapes: [(place: Place, shape: Shape)] = []
-        first = program.kernels.indices.map { kernel in
-            program.kernels[kernel].phases.enumerated().map { number, phase in
+        var first: [[Place]] = []
+        var described: Set<Place> = []
+        for kernel in program.kernels.indices {
+            if isShared, let like = program.likeness.likes[kernel], first[like.kernel].allSatisfy(described.contains),
+                zip(like.own, like.others).allSatisfy({ Shape.Content(program.buffers[$0]) == Shape.Content(program.buffers[$1]) }) {
+                first.append(first[like.kernel])
+                continue
+            }
+            first.append(program.kernels[kernel].phases.enumerated().map { number, phase in
                 let place = Place(kernel: kernel, phase: number)
                 let shape = isShared ? Shape(phase, in: program) : nil
                 if let shape, let other = known[shape] { return other }
                 if let shape {
                     known[shape] = place
                     shapes.append((place, shape))
+                    described.insert(place)
                 }
                 own.append(place)
                 return place
-            }
+            })
         }
+        self.first = first
         let (all, symbols) = (shapes, program.allSymbols)
         let texts = concurrently(all.map { $0.shape.phase.weight }, threads: threads) { number in
             let (place, shape) = all[number]
