@@ -90,6 +90,6 @@ public enum Pipeline {
     }
 
     private static func run(_ passes: [Pass], on graph: Graph, _ options: Options) throws -> Graph {
-        try PassRunner(verifies: options.verifies, log: options.log).run(passes, on: graph).graph
+        try PassRunner(verifies: options.verifies, log: options.log).apply(passes, to: graph)
     }
 }

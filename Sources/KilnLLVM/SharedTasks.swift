@@ -33,16 +33,29 @@ struct SharedTasks: Sendable {
         var known: [Shape: Int] = [:]
         let surveys = program.kernels.map { $0.phases.map { PhaseSurvey($0, in: program) } }
         self.surveys = surveys
-        let numbers = program.kernels.indices.map { kernel in
-            program.kernels[kernel].phases.enumerated().map { number, phase in
-                let values = isShared ? PhaseScalars(phase).values : []
+        var numbers: [[Int]] = []
+        var scales: [[[FloatConstant]]] = []
+        for kernel in program.kernels.indices {
+            // Lowering knows of many that they are alike, at less than comparing loops costs.
+            if isShared, let like = program.likeness.likes[kernel], numbers[like.kernel].allSatisfy({ groups[$0].hasText }),
+                zip(like.own, like.others).allSatisfy({ Shape.Content(program.buffers[$0]) == Shape.Content(program.buffers[$1]) }) {
+                numbers.append(numbers[like.kernel])
+                scales.append(scales[like.kernel])
+                for (number, group) in numbers[kernel].enumerated() {
+                    groups[group].members.append((Place(kernel: kernel, phase: number), scales[kernel][number]))
+                }
+                continue
+            }
+            scales.append(program.kernels[kernel].phases.map { isShared ? PhaseScalars($0).values : [] })
+            numbers.append(program.kernels[kernel].phases.enumerated().map { number, phase in
+                let values = scales[kernel][number]
                 let shape = isShared ? Shape(phase, surveys[kernel][number].buffers, values, in: program) : nil
                 let group = shape.flatMap { known[$0] } ?? groups.count
                 if group == groups.count { groups.append(Group(hasText: shape != nil)) }
                 if let shape { known[shape] = group }
                 groups[group].members.append((Place(kernel: kernel, phase: number), values))
                 return group
-            }
+            })
         }
         let all = groups
         first = numbers.map { $0.map { all[$0].first } }

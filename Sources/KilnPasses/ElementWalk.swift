@@ -12,14 +12,32 @@ package struct FormTable {
 
     package init(_ graph: Graph) throws {
         self.graph = graph
-        let forms = try graph.operations.map { try graph.form(of: $0) }
-        self.forms = forms
         definitions = graph.definitions
-        isInlinable = graph.operations.indices.map { position in
-            let operation = graph.operations[position]
-            guard let result = operation.results.first else { return false }
-            return forms[position].isInlinable(result: graph.type(of: result), operands: operation.operands.map(graph.type(of:)))
+        var forms: [Form] = []
+        var isInlinable: [Bool] = []
+        forms.reserveCapacity(graph.operations.count)
+        isInlinable.reserveCapacity(graph.operations.count)
+        // Most operations of a large graph are as others are.
+        var known: [Application: (form: Form, isInlinable: Bool)] = [:]
+        for operation in graph.operations {
+            let key = Application(op: operation.op, operands: operation.operands.map { graph.type(of: $0) }, attributes: operation.attributes)
+            var found = operation.regions.isEmpty ? known[key] : nil
+            if found == nil {
+                let form = try graph.form(of: operation)
+                found = (form, form.isInlinable(operands: key.operands))
+                if operation.regions.isEmpty { known[key] = found }
+            }
+            forms.append(found!.form)
+            isInlinable.append(found!.isInlinable && !operation.results.isEmpty)
         }
+        (self.forms, self.isInlinable) = (forms, isInlinable)
+    }
+
+    /// All that the form of an operation without regions depends on.
+    private struct Application: Hashable {
+        var op: OpDefinition
+        var operands: [TensorType]
+        var attributes: Attributes
     }
 
     /// Whether the value is, element by element in row-major order, its operand: a reshape.
@@ -64,7 +82,7 @@ package enum InlineCost {
 
 extension Form {
     /// Whether an element can be computed where it is needed, from elements of the operands.
-    package func isInlinable(result: TensorType, operands: [TensorType]) -> Bool {
+    package func isInlinable(operands: [TensorType]) -> Bool {
         switch self {
         case .elementwise, .view, .gather: return true
         case .reduce(_, let axes):

@@ -32,21 +32,43 @@ extension Fusion {
 
     /// What an operation reads of groups, and all other operations that have to be run before it.
     mutating func collectReads(of position: Int) -> (reads: [Read], others: [Int]) {
-        var found: [Int: [Int]] = [:]
+        var found: [Read] = []
         var others = (measuring[position] ?? []).sorted()
         var seen: Set<Site> = []
+        searches += 1
         var stack: [(value: ValueID, site: Int)] = []
         push(operandsOf: position, at: 0, to: &stack)
         while let (value, site) = stack.popLast() {
-            guard let producer = table.definitions[value], seen.insert(Site(base: site, position: producer, number: 0)).inserted else { continue }
+            guard let producer = table.definitions[value] else { continue }
+            // Nearly all that is read is read where the kernel is.
+            if site == 0 {
+                if marks[producer].here == searches { continue }
+                marks[producer].here = searches
+            } else if !seen.insert(Site(base: site, position: producer, number: 0)).inserted { continue }
             if groupOf[producer] != nil {
-                found[producer, default: []].append(site)
+                if marks[producer].read == searches { found[marks[producer].number].sites.append(site) } else {
+                    (marks[producer].read, marks[producer].number) = (searches, found.count)
+                    found.append(Read(producer: producer, sites: site == 0 ? Self.here : [site]))
+                }
             } else if isClone(producer) {
                 if let sizes = measuring[producer] { others += sizes.sorted() }
                 push(operandsOf: producer, at: site, to: &stack)
             } else if !graph.operations[producer].operands.isEmpty { others.append(producer) }
         }
-        return (found.map { Read(producer: $0.key, sites: $0.value.sorted()) }.sorted { $0.producer > $1.producer }, others)
+        for number in found.indices where found[number].sites.count > 1 { found[number].sites.sort() }
+        if found.count > 1 { found.sort { $0.producer > $1.producer } }
+        return (found, others)
+    }
+
+    private static let here = [0]
+
+    /// What a search for reads has met.
+    struct Mark {
+        /// The last search that met the operation's result where the kernel is, and the last that found it to be read.
+        var here = 0
+        var read = 0
+        /// Which of that search's reads it is.
+        var number = 0
     }
 
     /// The operands' elements that an operation's element is made of.

@@ -78,7 +78,7 @@ struct FusionGroup {
 struct Fusion {
     let table: FormTable
     let model: FusionModel
-    var graph: Graph { table.graph }
+    let graph: Graph
     /// By name: the position of one of their members.
     var groups: [Int: FusionGroup] = [:]
     /// The group of each operation; nil for views and what is cloned into its consumers.
@@ -104,12 +104,17 @@ struct Fusion {
     /// The sites' numbers.
     var siteNumbers: [Site: Int] = [:]
 
+    /// By operation, what the last search for reads met; and how many searches there were.
+    var marks: [Mark]
+    var searches = 0
+
     struct Use {
         var user: Int
         var isIdentity: Bool
     }
 
     init(_ graph: Graph, _ model: FusionModel) throws {
+        self.graph = graph
         table = try FormTable(graph)
         self.model = model
         let count = graph.operations.count
@@ -119,6 +124,7 @@ struct Fusion {
         users = Array(repeating: [], count: graph.valueCount)
         order = GroupOrder(count: count)
         reads = Array(repeating: [], count: count)
+        marks = Array(repeating: Mark(), count: count)
         lengths = Array(repeating: 1, count: count)
         indexLengths = Array(repeating: 1, count: count)
         for output in graph.outputs { if let d = table.definitions[output.value] { isOutput[d] = true } }

@@ -24,6 +24,18 @@ public struct PassRunner: Sendable {
         public var hasChanged: Bool
     }
 
+    /// Runs the passes in order, and gives the last graph alone.
+    public func apply(_ passes: [Pass], to graph: Graph) throws -> Graph {
+        // What a report says costs as much as some passes do.
+        if log != nil { return try run(passes, on: graph).graph }
+        var graph = graph
+        for pass in passes {
+            graph = try pass.run(graph)
+            if verifies { try graph.verify(after: pass.name) }
+        }
+        return graph
+    }
+
     /// Runs the passes in order.
     public func run(_ passes: [Pass], on graph: Graph) throws -> (graph: Graph, steps: [Step]) {
         var graph = graph

@@ -34,6 +34,13 @@ extension Graph {
         }
     }
 
+    /// Whether a symbol occurs in the types of an operation's operands and results, in its attributes, or maybe in its regions.
+    fileprivate func hasOpenSizes(_ operation: Operation) -> Bool {
+        func isOpen(_ shape: Shape) -> Bool { shape.contains { $0.constant == nil } }
+        return !operation.regions.isEmpty || operation.operands.contains { isOpen(types[$0].shape) } || operation.results.contains { isOpen(types[$0].shape) }
+            || operation.attributes.entries.contains { if case .dims(let dims) = $0.value { isOpen(dims) } else { false } }
+    }
+
     fileprivate func collectNumbers(_ numbers: inout Set<Int>) {
         for operation in operations {
             if let number = operation.regionNumber { numbers.insert(number) }
@@ -70,9 +77,12 @@ public struct SizeChecks: Sendable {
     private mutating func collect(_ graph: Graph, _ left: Set<Int>, _ next: inout Int) throws -> [SizeCheck] {
         var found: [SizeCheck] = []
         for operation in graph.operations {
-            for check in operation.op.checks(graph.context(of: operation)) {
-                // What is divided by nothing holds for no size.
-                found += check.condition.expression.openDivisors.map { SizeCheck(.isNonNegative($0 - 1), message: check.message) } + [check]
+            // Sizes that are all known leave nothing open.
+            if graph.hasOpenSizes(operation) {
+                for check in operation.op.checks(graph.context(of: operation)) {
+                    // What is divided by nothing holds for no size.
+                    found += check.condition.expression.openDivisors.map { SizeCheck(.isNonNegative($0 - 1), message: check.message) } + [check]
+                }
             }
             if operation.regions.isEmpty { continue }
             let condition = try graph.condition(of: operation), number = next

@@ -4,6 +4,13 @@ extension Dim {
     /// Replaces index variables and symbols; where `replace` gives nil the variable stays.
     public func substituting(ranges: IndexRanges = .none, _ replace: (DimAtom) -> Dim?) -> Dim {
         guard case .expression(let expression) = self else { return self }
+        if expression.terms.count == 1, expression.terms[0].coefficient == 1, expression.terms[0].atoms.count == 1 {
+            // A variable, most of the time.
+            switch expression.terms[0].atoms[0] {
+            case .symbol, .index: return replace(expression.terms[0].atoms[0]) ?? self
+            default: break
+            }
+        }
         var sum: Dim = 0
         for term in expression.terms {
             var product = Dim.constant(term.coefficient)
@@ -80,7 +87,8 @@ extension DimAtom {
     fileprivate func substituting(ranges: IndexRanges, _ replace: (DimAtom) -> Dim?) -> Dim {
         if let replacement = replace(self) { return replacement }
         switch self {
-        case .symbol, .index: return .atom(self)
+        case .symbol: return .atom(self)
+        case .index(let id): return .index(id)
         case .floorDivide(let a, let b):
             return a.substituting(ranges: ranges, replace)
                 .dividedDown(by: b.substituting(ranges: ranges, replace), ranges: ranges)

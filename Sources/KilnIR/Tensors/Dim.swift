@@ -11,7 +11,9 @@ public enum Dim: Hashable, Sendable {
 
     public static func symbol(_ name: String) -> Dim { .atom(.symbol(name)) }
     /// The index variable with the given number; what the number means is up to the surrounding map, kernel or loop.
-    public static func index(_ id: Int) -> Dim { .atom(.index(id)) }
+    public static func index(_ id: Int) -> Dim { lowIndices.indices.contains(id) ? lowIndices[id] : .atom(.index(id)) }
+    /// The variables that most maps are made of, made once: they are asked for more often than all else.
+    private static let lowIndices = (0..<64).map { Dim.atom(.index($0)) }
     public static func atom(_ atom: DimAtom) -> Dim {
         .expression(DimExpression(terms: [DimTerm(coefficient: 1, atoms: [atom])]))
     }
@@ -164,14 +166,51 @@ public final class DimExpression: Hashable, Sendable {
 
     init(terms: [DimTerm]) {
         self.terms = terms
-        self.containsIndices = terms.contains { $0.atoms.contains(where: \.containsIndices) }
-        self.hash = terms.hashValue
+        var hash = terms.count
+        var containsIndices = false
+        for term in terms {
+            hash = DimExpression.mixed(hash, term.coefficient)
+            for atom in term.atoms {
+                hash = DimExpression.mixed(hash, atom.ownHash)
+                if !containsIndices, atom.containsIndices { containsIndices = true }
+            }
+        }
+        self.hash = hash
+        self.containsIndices = containsIndices
+    }
+
+    /// Expressions are made far more often than they are put into tables, whose hashers mix once more.
+    fileprivate static func mixed(_ hash: Int, _ value: Int) -> Int {
+        let product = (hash ^ value) &* 0x2545_F491_4F6C_DD1D
+        return product ^ (product >> 29)
+    }
+
+    fileprivate static func hash(of dim: Dim) -> Int {
+        switch dim {
+        case .constant(let value): value
+        case .expression(let expression): expression.hash
+        }
     }
 
     public static func == (a: DimExpression, b: DimExpression) -> Bool {
         a === b || a.hash == b.hash && a.terms == b.terms
     }
     public func hash(into hasher: inout Hasher) { hasher.combine(hash) }
+}
+
+extension DimAtom {
+    fileprivate var ownHash: Int {
+        func pair(_ rank: Int, _ a: Dim, _ b: Dim) -> Int {
+            DimExpression.mixed(DimExpression.mixed(rank, DimExpression.hash(of: a)), DimExpression.hash(of: b))
+        }
+        return switch self {
+        case .symbol(let name): name.hashValue
+        case .index(let id): id &+ 1
+        case .floorDivide(let a, let b): pair(2, a, b)
+        case .maximum(let a, let b): pair(3, a, b)
+        case .minimum(let a, let b): pair(4, a, b)
+        }
+    }
 }
 
 extension Dim: ExpressibleByIntegerLiteral, ExpressibleByStringLiteral {

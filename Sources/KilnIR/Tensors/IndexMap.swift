@@ -51,6 +51,7 @@ public struct IndexMap: Hashable, Sendable {
 
     /// The map of a reshape from one shape to another with as many elements, both row-major.
     public static func reshape(from source: Shape, to target: Shape) -> IndexMap {
+        if source == target, !source.contains(0) { return IndexMap(source.indices.map { source[$0] == 1 ? 0 : .index($0) }) }
         let ranges = IndexRanges(shape: target)
         let targetStrides = TensorType(.f32, target).strides
         let sourceStrides = TensorType(.f32, source).strides

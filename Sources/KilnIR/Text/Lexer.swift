@@ -146,7 +146,13 @@ extension TextParser {
     private static let singles = Set("%@$#(){}[]<>=:,+-*".utf8)
 
     private func endOfMark(from start: Int) throws -> Int {
-        for long in ["..<", "->", ">=", "=="] where source[start...].starts(with: long.utf8) { return start + long.utf8.count }
+        func isAt(_ place: Int, _ byte: Unicode.Scalar) -> Bool { place < source.count && source[place] == UInt8(ascii: byte) }
+        switch source[start] {
+        case UInt8(ascii: "-") where isAt(start + 1, ">"), UInt8(ascii: ">") where isAt(start + 1, "="), UInt8(ascii: "=") where isAt(start + 1, "="):
+            return start + 2
+        case UInt8(ascii: ".") where isAt(start + 1, ".") && isAt(start + 2, "<"): return start + 3
+        default: break
+        }
         guard Self.singles.contains(source[start]) else {
             var end = start + 1
             while end < source.count, source[end] & 0xC0 == 0x80 { end += 1 }

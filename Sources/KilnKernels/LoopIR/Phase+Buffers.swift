@@ -50,42 +50,62 @@ struct BufferUse {
 }
 
 extension Phase {
-    /// The phase on other buffers: `number` gives the new number of each.
+    /// The phase on other buffers: `number` gives the new number of each. What has no buffers is shared with this phase, not copied.
     func replacingBuffers(_ number: (Int) -> Int) -> Phase {
         var phase = self
-        phase.body = body.map { $0.replacingBuffers(number) }
+        if let body = Statement.replacingBuffers(in: body, number) { phase.body = body }
         for position in maps.indices { phase.maps[position].buffer = number(maps[position].buffer) }
         return phase
     }
 }
 
 extension Statement {
-    fileprivate func replacingBuffers(_ number: (Int) -> Int) -> Statement {
-        func replaced(_ memory: Memory) -> Memory { if case .buffer(let old) = memory { .buffer(number(old)) } else { memory } }
-        func replaced(_ access: Access) -> Access {
-            var access = access
-            access.memory = replaced(access.memory)
-            return access
+    /// The statements on other buffers; nil where that changes nothing.
+    fileprivate static func replacingBuffers(in statements: [Statement], _ number: (Int) -> Int) -> [Statement]? {
+        var result: [Statement]?
+        for position in statements.indices {
+            guard let replaced = statements[position].replacingBuffers(number) else { continue }
+            if result == nil { result = statements }
+            result![position] = replaced
         }
-        func all(_ statements: [Statement]) -> [Statement] { statements.map { $0.replacingBuffers(number) } }
+        return result
+    }
+
+    private func replacingBuffers(_ number: (Int) -> Int) -> Statement? {
+        func replaced(_ memory: Memory) -> Memory? {
+            guard case .buffer(let old) = memory else { return nil }
+            let new = number(old)
+            return new == old ? nil : .buffer(new)
+        }
+        func replaced(_ access: Access) -> Access? {
+            replaced(access.memory).map { Access($0, access.address, where: access.conditions) }
+        }
+        func either(_ one: Access, _ other: Access) -> (Access, Access)? {
+            let (first, second) = (replaced(one), replaced(other))
+            return first == nil && second == nil ? nil : (first ?? one, second ?? other)
+        }
         switch self {
-        case .define(let value, .load(let access, let fill)): return .define(value, .load(replaced(access), fill: fill))
+        case .define(let value, .load(let access, let fill)): return replaced(access).map { .define(value, .load($0, fill: fill)) }
         case .define(let value, .reduceLanes(let kind, let memory, let address, let width)):
-            return .define(value, .reduceLanes(kind, replaced(memory), address: address, width: width))
-        case .store(let access, let value, let streaming): return .store(replaced(access), value, streaming: streaming)
-        case .prefetch(let access): return .prefetch(replaced(access))
+            return replaced(memory).map { .define(value, .reduceLanes(kind, $0, address: address, width: width)) }
+        case .store(let access, let value, let streaming): return replaced(access).map { .store($0, value, streaming: streaming) }
+        case .prefetch(let access): return replaced(access).map { .prefetch($0) }
         case .transpose(var transposition):
-            transposition.source = replaced(transposition.source)
-            transposition.target = replaced(transposition.target)
+            guard let (source, target) = either(transposition.source, transposition.target) else { return nil }
+            (transposition.source, transposition.target) = (source, target)
             return .transpose(transposition)
-        case .atomic(let kind, let access, let value): return .atomic(kind, replaced(access), value)
-        case .team(.copy(let target, let source, let bytes)): return .team(.copy(to: replaced(target), from: replaced(source), bytes: bytes))
+        case .atomic(let kind, let access, let value): return replaced(access).map { .atomic(kind, $0, value) }
+        case .team(.copy(let target, let source, let bytes)): return either(target, source).map { .team(.copy(to: $0, from: $1, bytes: bytes)) }
         case .loop(var loop):
-            loop.body = all(loop.body)
+            guard let body = Self.replacingBuffers(in: loop.body, number) else { return nil }
+            loop.body = body
             return .loop(loop)
-        case .lanes(let variable, let width, let count, let body): return .lanes(variable: variable, width: width, count: count, body: all(body))
-        case .branch(let conditions, let then, let otherwise): return .branch(conditions, then: all(then), otherwise: all(otherwise))
-        case .local, .define, .bind, .team: return self
+        case .lanes(let variable, let width, let count, let body):
+            return Self.replacingBuffers(in: body, number).map { .lanes(variable: variable, width: width, count: count, body: $0) }
+        case .branch(let conditions, let then, let otherwise):
+            let (first, second) = (Self.replacingBuffers(in: then, number), Self.replacingBuffers(in: otherwise, number))
+            return first == nil && second == nil ? nil : .branch(conditions, then: first ?? then, otherwise: second ?? otherwise)
+        case .local, .define, .bind, .team: return nil
         }
     }
 }

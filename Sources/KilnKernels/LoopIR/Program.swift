@@ -18,6 +18,8 @@ public struct Program: Hashable, Sendable {
     public var arenaSize: Dim
     /// Bytes of scratch that each worker has beside, for workspace locals.
     public var workspaceSize: Dim
+    /// Kernels that were lowered once for several; a backend can do without.
+    package var likeness = KernelLikeness()
 
     public init(name: String, symbols: [String] = [], measured: [MeasuredSymbol] = [], buffers: [Buffer] = [], kernels: [Kernel] = [],
                 steps: [Step] = [], arenaSize: Dim = 0, workspaceSize: Dim = 0) {
@@ -33,6 +35,17 @@ public struct Program: Hashable, Sendable {
 
     /// The call's symbol array.
     public var allSymbols: [String] { symbols + measured.map(\.name) }
+}
+
+/// Which kernels are others but for their buffers, as far as lowering knows: whoever asks need not compare loops. It says nothing that the
+/// kernels don't, so it has no part in whether programs are equal.
+package struct KernelLikeness: Hashable, Sendable {
+    /// By kernel, an earlier one whose phases differ from its own in nothing but the buffers, and which are those of the one where the other has its own.
+    package var likes: [Int: (kernel: Int, own: [Int], others: [Int])] = [:]
+
+    package init() {}
+    package static func == (a: KernelLikeness, b: KernelLikeness) -> Bool { true }
+    package func hash(into hasher: inout Hasher) {}
 }
 
 /// A size that depends on data.

@@ -32,8 +32,14 @@ package final class ProgramWriter {
     private var readers: [Int: Int] = [:]
     /// By what they hold, the panels that were packed, with the frame whose steps pack them.
     private var panels: [PanelContent: (buffer: Int, frame: Int, id: Int)] = [:]
+    /// The groups that were lowered, by all that decides their loops.
+    private var lowered: [GroupShape: LoweredGroup] = [:]
+    private let sharesLoops: Bool
+    /// What the group being lowered has asked for.
+    private var requests: [LoweredGroup.Request] = []
 
-    private init(_ graph: Graph, checks: SizeChecks, target: Target) {
+    private init(_ graph: Graph, checks: SizeChecks, target: Target, sharesLoops: Bool) {
+        self.sharesLoops = sharesLoops
         self.target = target
         self.checks = checks
         name = graph.name
@@ -41,8 +47,10 @@ package final class ProgramWriter {
     }
 
     /// Lowers a fused graph.
-    package static func lower(_ graph: Graph, checks: SizeChecks, target: Target) throws -> Program {
-        let writer = ProgramWriter(graph, checks: checks, target: target)
+    ///
+    /// - Parameter sharesLoops: whether groups of one shape are lowered once; for the tests, as the program is the same without.
+    package static func lower(_ graph: Graph, checks: SizeChecks, target: Target, sharesLoops: Bool = true) throws -> Program {
+        let writer = ProgramWriter(graph, checks: checks, target: target, sharesLoops: sharesLoops)
         try writer.write(graph)
         var program = Program(name: graph.name, symbols: graph.symbols, measured: writer.sizes.symbols)
         let workspace = writer.workspaces.sorted { "\($0)" < "\($1)" }.reduce(0, Dim.maximum)
@@ -103,11 +111,18 @@ package final class ProgramWriter {
         if frames.count > 1 { draft.inner.insert(number) }
         homes[number] = frames.count - 1
         temporaries.append(number)
+        requests.append(.temporary(name, type, number))
         return number
     }
 
     /// A buffer with a constant's elements in another order, the same for equal packings; nil where the packing is none.
     func packed(_ name: String, _ packing: Packing) -> Int? {
+        let buffer = findPacked(name, packing)
+        requests.append(.packed(name, packing, buffer))
+        return buffer
+    }
+
+    private func findPacked(_ name: String, _ packing: Packing) -> Int? {
         let source = draft.buffers[packing.source]
         guard case .constant(let literal) = source.storage, packing.problem(in: literal.count) == nil else { return nil }
         if let known = packings[packing] { return known }
@@ -131,11 +146,12 @@ package final class ProgramWriter {
     func append(_ step: Draft) { frames[frames.count - 1].steps.append(step) }
 
     private func steps(_ graph: Graph, _ values: inout [ValueID: Int], preferred: [ValueID: Int] = [:]) throws {
-        for operation in graph.operations where try graph.form(of: operation).isGroup {
+        let forms = try graph.operations.map { try graph.form(of: $0) }
+        for (operation, form) in zip(graph.operations, forms) where form.isGroup {
             for operand in Set(operation.operands) { if let buffer = values[operand] { readers[buffer, default: 0] += 1 } }
         }
-        for operation in graph.operations {
-            switch try graph.form(of: operation) {
+        for (operation, form) in zip(graph.operations, forms) {
+            switch form {
             case .constant(let literal):
                 values[operation.results[0]] = addBuffer("c\(draft.buffers.count)", literal.type, .constant(literal))
             case .group:
@@ -173,13 +189,52 @@ package final class ProgramWriter {
         guard let kind = Fuse.Kind(rawValue: name) else {
             throw CompileError("group", "has the unknown kind '\(name)'", at: operation.location, fix: "use the kinds that the fuse pass writes")
         }
+        let shape = GroupShape(kind, operation.regions[0], inputs + outputs, draft.buffers)
+        if sharesLoops, let known = lowered[shape], let buffers = repeated(known, on: inputs + outputs) {
+            draft.like[draft.kernels.count] = .init(kernel: known.kernel, buffers: buffers)
+            return add(draft.kernels[known.kernel].phases, known.workspace, name, operation, outputs)
+        }
+        (temporaries, requests) = ([], [])
         let lowering = try GroupLowering(kind, region: operation.regions[0], inputs: inputs, outputs: outputs, program: self)
         try lowering.lower()
-        workspaces.insert(lowering.workspace)
+        let number = add(lowering.phases, lowering.workspace, name, operation, outputs)
+        lowered[shape] = LoweredGroup(kernel: number, buffers: inputs + outputs, requests: requests, workspace: lowering.workspace)
+        return number
+    }
+
+    private func add(_ phases: [Phase], _ workspace: Dim, _ kind: String, _ operation: Operation, _ outputs: [Int]) -> Int {
+        workspaces.insert(workspace)
         draft.made.append(outputs + temporaries)
-        draft.isElementwise.append(kind == .pointwise)
-        draft.kernels.append(Kernel(name: "\(self.name)_\(draft.kernels.count)_\(name)", location: operation.location, phases: lowering.phases))
+        draft.isElementwise.append(kind == Fuse.Kind.pointwise.rawValue)
+        draft.kernels.append(Kernel(name: "\(self.name)_\(draft.kernels.count)_\(kind)", location: operation.location, phases: phases))
         return draft.kernels.count - 1
+    }
+
+    /// Asks for all that a group of the same shape was given, for other inputs and outputs, and gives what each of its buffers is here;
+    /// nil where the answers differ, so that the loops could, too.
+    private func repeated(_ known: LoweredGroup, on buffers: [Int]) -> [Int: Int]? {
+        var numbers = Dictionary(zip(known.buffers, buffers), uniquingKeysWith: { first, _ in first })
+        for request in known.requests {
+            switch request {
+            case .temporary(let name, let type, let old): numbers[old] = makeTemporary(name, type)
+            case .packed(let name, var packing, let old):
+                packing.source = numbers[packing.source] ?? packing.source
+                let new = packed(name, packing)
+                guard (old == nil) == (new == nil) else { return nil }
+                if let old { numbers[old] = new }
+            case .panels(var content, let old):
+                content.source = numbers[content.source] ?? content.source
+                let new = panels(content)
+                guard (old == nil) == (new == nil) else { return nil }
+                if let old { numbers[old] = new }
+            case .packOnce(let phase, let buffer, var content, let sources, let isDone):
+                if let source = content?.source { content?.source = numbers[source] ?? source }
+                let frame = frameThatPacks(sources.map { numbers[$0] ?? $0 }, content)
+                guard (frame != nil) == isDone else { return nil }
+                if let frame { pack(phase.replacingBuffers { numbers[$0] ?? $0 }, into: numbers[buffer] ?? buffer, content, in: frame) }
+            }
+        }
+        return numbers
     }
 
     // MARK: Regions
@@ -209,8 +264,10 @@ package final class ProgramWriter {
 
     /// The buffer with panels that some kernel before packed.
     func panels(_ content: PanelContent) -> Int? {
-        guard let known = panels[content], known.frame < frames.count, frames[known.frame].id == known.id else { return nil }
-        return known.buffer
+        var buffer: Int?
+        if let known = panels[content], known.frame < frames.count, frames[known.frame].id == known.id { buffer = known.buffer }
+        requests.append(.panels(content, buffer))
+        return buffer
     }
 
     /// Makes a kernel of its own of a phase that packs panels of an operand, where others read them too or where it is the same in each
@@ -222,12 +279,23 @@ package final class ProgramWriter {
     /// - Returns: whether the phase is no part of the kernel being lowered any more.
     func packOnce(_ phase: Phase, into buffer: Int, _ content: PanelContent?) -> Bool {
         let sources = BufferUse(phase).read
+        let frame = frameThatPacks(sources, content)
+        requests.append(.packOnce(phase, buffer, content, sources: sources, isDone: frame != nil))
+        if let frame { pack(phase, into: buffer, content, in: frame) }
+        return frame != nil
+    }
+
+    /// The frame whose steps are to pack panels of some buffers; nil where the kernel itself is to.
+    private func frameThatPacks(_ sources: [Int], _ content: PanelContent?) -> Int? {
         // Symbols that are measured may not be known where the phase would go.
-        guard sizes.symbols.isEmpty, !sources.contains(where: Set(temporaries).contains) else { return false }
+        guard sizes.symbols.isEmpty, !sources.contains(where: Set(temporaries).contains) else { return nil }
         var frame = frames.count - 1
         while frame > 0, frames[frame].isLoop, !frames[frame].hasChecks, sources.allSatisfy({ homes[$0, default: 0] < frame }) { frame -= 1 }
         let isShared = content.map { isArgument($0.source) && readers[$0.source, default: 0] > 1 } ?? false
-        guard isShared || frame < frames.count - 1 else { return false }
+        return isShared || frame < frames.count - 1 ? frame : nil
+    }
+
+    private func pack(_ phase: Phase, into buffer: Int, _ content: PanelContent?, in frame: Int) {
         temporaries.removeAll { $0 == buffer }
         homes[buffer] = frame
         if let content { panels[content] = (buffer, frame, frames[frame].id) }
@@ -235,7 +303,6 @@ package final class ProgramWriter {
         draft.isElementwise.append(false)
         draft.kernels.append(Kernel(name: "\(name)_\(draft.kernels.count)_pack", location: location, phases: [phase]))
         frames[frame].steps.append(.launch(draft.kernels.count - 1))
-        return true
     }
 
     private func isArgument(_ buffer: Int) -> Bool { if case .input = draft.buffers[buffer].storage { true } else { false } }

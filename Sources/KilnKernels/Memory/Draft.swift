@@ -31,6 +31,34 @@ struct ProgramDraft {
     /// Whether each kernel computes element by element, and stores each element of its results once.
     var isElementwise: [Bool] = []
     var steps: [Draft] = []
+    /// Kernels that were not written anew.
+    var like: [Int: Likeness] = [:]
     /// The buffers of regions, whose sizes may be impossible where the region is not run.
     var inner: Set<Int> = []
+}
+
+extension ProgramDraft {
+    /// A kernel whose phases are those of another one, on buffers of its own.
+    struct Likeness {
+        /// The other, which has phases of its own.
+        var kernel: Int
+        /// For each buffer in the phases, the one that it stands for.
+        var buffers: [Int: Int]
+    }
+
+    /// The kernel that a kernel's phases were written for, maybe itself.
+    func origin(of kernel: Int) -> Int { like[kernel]?.kernel ?? kernel }
+
+    /// What a buffer in a kernel's phases stands for.
+    func buffer(_ number: Int, in kernel: Int) -> Int { like[kernel]?.buffers[number] ?? number }
+
+    /// What each phase of the kernels reads and writes, by the numbers in the phases; looked for once in phases that are alike.
+    func uses() -> [[BufferUse]] {
+        var uses: [[BufferUse]] = []
+        for kernel in kernels.indices {
+            let origin = origin(of: kernel)
+            uses.append(origin < kernel ? uses[origin] : kernels[kernel].phases.map { BufferUse($0) })
+        }
+        return uses
+    }
 }

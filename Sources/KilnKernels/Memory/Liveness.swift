@@ -39,14 +39,17 @@ struct Liveness {
     }
 
     private let draft: ProgramDraft
+    private let uses: [[BufferUse]]
     private let isTracked: [Bool]
     private var events: [[Event]]
     private var regions = [Region(parent: -1, control: -1)]
     private var controls: [Control] = []
     private var time = 0
 
-    init(_ draft: ProgramDraft) {
+    /// - Parameter uses: the draft's.
+    init(_ draft: ProgramDraft, _ uses: [[BufferUse]]) {
         self.draft = draft
+        self.uses = uses
         isTracked = draft.buffers.map(\.isWritable)
         events = Array(repeating: [], count: draft.buffers.count)
         walk(draft.steps, 0, isBody: false)
@@ -114,13 +117,13 @@ struct Liveness {
     private mutating func launch(_ kernel: Int, _ region: Int) {
         launches[kernel] = time
         var unmade = Set(draft.made[kernel])
-        let phases = draft.kernels[kernel].phases
-        for (number, phase) in phases.enumerated() {
-            let use = BufferUse(phase)
-            for buffer in use.read + use.written {
+        let own = draft.like[kernel]?.buffers
+        for (number, use) in uses[kernel].enumerated() {
+            for named in use.read + use.written {
+                let buffer = own?[named] ?? named
                 if unmade.remove(buffer) != nil { define(buffer, time, region) } else { read(buffer, time + 2, region) }
             }
-            if number < phases.count - 1 { time += 2 }
+            if number < uses[kernel].count - 1 { time += 2 }
         }
         for buffer in draft.made[kernel] where unmade.contains(buffer) { define(buffer, time, region) }
         time += 2

@@ -6,8 +6,12 @@ import KilnIR
 /// How a draft's buffers share memory.
 struct MemoryPlan {
     private var draft: ProgramDraft
+    /// By kernel and phase.
+    private let uses: [[BufferUse]]
     private let liveness: Liveness
     private var shared: SharedMemory
+    /// By kernel that has phases of its own.
+    private var pairs: [Int: ElementwisePairs] = [:]
     /// By the time of a move, what it becomes.
     private var orders: [Int: MoveOrder] = [:]
     /// Buffers whose addresses are exchanged with others', in the order in which they were met, and by each the first of those it is tied to.
@@ -36,7 +40,8 @@ struct MemoryPlan {
 
     private init(_ draft: ProgramDraft) {
         self.draft = draft
-        liveness = Liveness(draft)
+        uses = draft.uses()
+        liveness = Liveness(draft, uses)
         shared = SharedMemory(draft, liveness)
     }
 
@@ -46,13 +51,17 @@ struct MemoryPlan {
     private mutating func join(where mayJoin: (SharedMemory, Int, Int) -> Bool) {
         for kernel in draft.kernels.indices where draft.isElementwise[kernel] && draft.kernels[kernel].phases.count == 1 {
             guard let time = liveness.launches[kernel] else { continue }
-            let phase = draft.kernels[kernel].phases[0]
-            let use = BufferUse(phase)
-            let operands = use.read.filter { draft.buffers[$0].isWritable }
+            let (use, origin) = (uses[kernel][0], draft.origin(of: kernel))
+            let operands = use.read.filter { draft.buffers[draft.buffer($0, in: kernel)].isWritable }
             if operands.isEmpty { continue }
-            let pairs = ElementwisePairs(phase)
+            let pairs = self.pairs[origin] ?? ElementwisePairs(draft.kernels[origin].phases[0])
+            self.pairs[origin] = pairs
             for result in use.written {
-                _ = operands.first { mayJoin(shared, $0, result) && pairs.allows($0, result) && shared.join($0, result, inPlaceAt: time) }
+                let target = draft.buffer(result, in: kernel)
+                _ = operands.first { operand in
+                    let source = draft.buffer(operand, in: kernel)
+                    return mayJoin(shared, source, target) && pairs.allows(operand, result) && shared.join(source, target, inPlaceAt: time)
+                }
             }
         }
         for (_, moves, _) in liveness.moves {
@@ -152,14 +161,32 @@ struct MemoryPlan {
             }
         }
         let number = { [shared, stageRanges] (old: Int) -> Int in numbers[stageRanges[old] == nil ? shared.face(old) : old] }
-        program.kernels = draft.kernels.map { kernel in
+        let final = draft.buffers.indices.map(number)
+        program.kernels = draft.kernels.enumerated().map { position, kernel in
             var kernel = kernel
-            kernel.phases = kernel.phases.map { $0.replacingBuffers(number) }
+            let own = draft.like[position]?.buffers
+            kernel.phases = kernel.phases.map { $0.replacingBuffers { final[own?[$0] ?? $0] } }
             return kernel
         }
+        program.likeness = likeness(final)
         var time = 0
         program.steps += steps(draft.steps, number, &time)
     }
+
+    /// The kernels that are alike after the plan: one whose result lies in the place of an operand is another than one whose result does not.
+    private func likeness(_ final: [Int]) -> KernelLikeness {
+        var likeness = KernelLikeness()
+        for (kernel, like) in draft.like {
+            let named = uses[kernel].flatMap { $0.read + $0.written }
+            let own = named.map { final[like.buffers[$0] ?? $0] }, others = named.map { final[$0] }
+            if Set(zip(own, others).map { Pair(own: $0, other: $1) }).count == Set(own).count, Set(own).count == Set(others).count {
+                likeness.likes[kernel] = (like.kernel, own, others)
+            }
+        }
+        return likeness
+    }
+
+    private struct Pair: Hashable { let own, other: Int }
 
     /// Which buffers stay: all but those of the arena that another stands for, or that nothing is in.
     private func used(_ placed: Set<Int>) -> [Bool] {

@@ -80,7 +80,7 @@ extension GroupLowering {
             level[result] = above
             guard case .reduce(let kind, let axes) = table.forms[position] else { continue }
             let operand = region.type(of: operation.operands[0])
-            if table.forms[position].isInlinable(result: region.type(of: result), operands: [operand]) { continue }
+            if table.forms[position].isInlinable(operands: [operand]) { continue }
             if plan == nil { plan = RowPlan(domain: operand.shape, axes: axes.sorted()) }
             guard axes.sorted() == plan!.axes, operand.shape == plan!.domain else { continue }
             level[result] = above + 1

@@ -45,8 +45,7 @@ func rule(_ name: String, _ dtypes: [DType], _ tag: Rule.Tag = .exact, _ body: (
 /// Nil where an op of the rule does not take the dtype.
 private func patternRule(_ name: String, _ tag: Rule.Tag, _ left: Pattern, _ right: Pattern) -> Rule? {
     guard left.problem == nil, right.problem == nil, case .apply(let root, let operands, let attributes) = left.node else { return nil }
-    return Rule(name, tag, roots: [root], examples: { try patternExamples(left) }, rewrite: { site in
-        guard site.type.dtype == left.type.dtype else { return nil }
+    return Rule(name, tag, roots: [root], dtype: left.type.dtype, made: operands.map(\.maker), examples: { try patternExamples(left) }, rewrite: { site in
         var bindings = Bindings(count: PatternVariables.count)
         guard Pattern.match(operands, attributes, site.operation, at: site, &bindings) else { return nil }
         let values = bindings.values.map { site.value(Swift.max($0, 0)) }
@@ -95,6 +94,15 @@ extension Pattern {
         case .number: true
         case .apply(_, let operands, _): operands.contains(where: \.holdsNumbers)
         default: false
+        }
+    }
+
+    /// The op that makes each value which matches, where there is one.
+    fileprivate var maker: OpDefinition? {
+        switch node {
+        case .apply(let op, _, _): op
+        case .number, .constant: Elementwise.full
+        case .variable, .invalid: nil
         }
     }
 

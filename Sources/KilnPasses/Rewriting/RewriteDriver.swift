@@ -6,29 +6,63 @@ import KilnOps
 
 /// Applies a list of rules to graphs until none applies, in time linear in their size.
 public struct RewriteDriver: Sendable {
-    private let rulesByRoot: [OpDefinition: [Rule]]
+    private let table: RuleTable
 
-    public init(_ rules: [Rule]) {
-        var byRoot: [OpDefinition: [Rule]] = [:]
-        for rule in rules { for root in rule.roots { byRoot[root, default: []].append(rule) } }
-        rulesByRoot = byRoot
-    }
+    public init(_ rules: [Rule]) { table = RuleTable(rules) }
 
     /// The graph with the rules applied, also in the regions of control flow. What the rules left unused is still there.
     public func apply(to graph: Graph) throws -> Graph { try applyCounting(graph).graph }
 
     /// The same, with the number of rewritings.
     package func applyCounting(_ graph: Graph) throws -> (graph: Graph, rewritings: Int) {
-        let rewriter = Rewriter(graph, rulesByRoot)
+        let rewriter = Rewriter(graph, table)
         try rewriter.run(graph)
         return (rewriter.builder.graph, rewriter.rewritings)
+    }
+}
+
+/// Rules by what they are tried on: most are about one op and one dtype, so that few are left for an operation.
+struct RuleTable: Sendable {
+    /// A rule by its number, and what must make the first two operands. Nothing in it is counted by references: there are dozens for each operation.
+    struct Entry {
+        let number: Int
+        let first, second: ObjectIdentifier?
+    }
+    let rules: [Rule]
+    /// By root, for each dtype of a first result in the order of their codes, those that may apply; the last for operations without results.
+    private let lists: [OpDefinition: [[Entry]]]
+
+    init(_ rules: [Rule]) {
+        self.rules = rules
+        var lists: [OpDefinition: [[Entry]]] = [:]
+        let none = [[Entry]](repeating: [], count: DType.allCases.count + 1)
+        for (number, rule) in rules.enumerated() {
+            func maker(_ operand: Int) -> ObjectIdentifier? {
+                guard rule.made.indices.contains(operand), let op = rule.made[operand] else { return nil }
+                return ObjectIdentifier(op)
+            }
+            let entry = Entry(number: number, first: maker(0), second: maker(1))
+            for root in rule.roots {
+                for (code, dtype) in DType.allCases.enumerated() where rule.dtype == nil || rule.dtype == dtype {
+                    lists[root, default: none][code].append(entry)
+                }
+                if rule.dtype == nil { lists[root, default: none][none.count - 1].append(entry) }
+            }
+        }
+        self.lists = lists
+    }
+
+    /// The rules for an operation, in their order.
+    func entries(for op: OpDefinition, _ dtype: DType?) -> [Entry] {
+        guard let list = lists[op] else { return [] }
+        return list[dtype.map { Int($0.rawValue) } ?? list.count - 1]
     }
 }
 
 /// One run of a driver.
 final class Rewriter {
     let builder: GraphBuilder
-    private let rules: [OpDefinition: [Rule]]
+    private let rules: RuleTable
     /// For each value, the position of the operation that makes it, or -1.
     private var definitions: [Int] = []
     /// For each value, the one that has taken its place, or itself.
@@ -40,7 +74,7 @@ final class Rewriter {
     /// Rewritings of what a rule built that may follow one another: more means that rules undo each other.
     private static let greatestDepth = 200
 
-    init(_ graph: Graph, _ rules: [OpDefinition: [Rule]]) {
+    init(_ graph: Graph, _ rules: RuleTable) {
         builder = GraphBuilder(graph.name)
         self.rules = rules
     }
@@ -90,11 +124,17 @@ final class Rewriter {
         builder.graph.operations.append(operation)
         growTables()
         for result in operation.results { definitions[result] = position }
-        guard let candidates = rules[operation.op] else { return }
+        let candidates = rules.entries(for: operation.op, operation.results.first.map { builder.graph.types[$0].dtype })
+        if candidates.isEmpty { return }
+        let first = maker(of: operation, 0), second = maker(of: operation, 1)
         let site = RewriteSite(operation: operation, rewriter: self)
         builder.location = operation.location
-        for rule in candidates {
-            let values = try rule.rewrite(site)
+        for entry in candidates {
+            if let wanted = entry.first, wanted != first { continue }
+            if let wanted = entry.second, wanted != second { continue }
+            let values = try rules.rules[entry.number].rewrite(site)
+            if values == nil, builder.error == nil, builder.graph.operations.count == position + 1 { continue }
+            let rule = rules.rules[entry.number]
             guard try fits(rule), let values, hasSameTypes(values, operation) else {
                 builder.graph.operations.removeSubrange((position + 1)...)
                 continue
@@ -102,6 +142,13 @@ final class Rewriter {
             try replace(operation, at: position, with: values, by: rule, depth: depth)
             return
         }
+    }
+
+    /// What makes an operand; nil for inputs, and where there is no such operand.
+    private func maker(of operation: Operation, _ number: Int) -> ObjectIdentifier? {
+        guard number < operation.operands.count else { return nil }
+        let position = definitions[operation.operands[number]]
+        return position < 0 ? nil : ObjectIdentifier(builder.graph.operations[position].op)
     }
 
     private func growTables() {

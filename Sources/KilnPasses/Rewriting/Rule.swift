@@ -18,17 +18,23 @@ public struct Rule: Sendable {
     public var tag: Tag
     /// The ops that an operation must have for the rule to be tried.
     public var roots: [OpDefinition]
+    /// The dtype that the first result must have; nil for any.
+    public var dtype: DType?
+    /// What must make the first operands, as far as that is known before the rule is tried; nil for anything.
+    public var made: [OpDefinition?]
     /// Builds what takes the operation's place, a value of the same type for each result; nil where the rule does not apply.
     public var rewrite: @Sendable (RewriteSite) throws -> [Value]?
     /// Graphs on which the rule applies, for the tests.
     public var examples: @Sendable () throws -> [Graph]
 
-    public init(_ name: String, _ tag: Tag = .exact, roots: [OpDefinition],
+    public init(_ name: String, _ tag: Tag = .exact, roots: [OpDefinition], dtype: DType? = nil, made: [OpDefinition?] = [],
                 examples: @escaping @Sendable () throws -> [Graph],
                 rewrite: @escaping @Sendable (RewriteSite) throws -> [Value]?) {
         self.name = name
         self.tag = tag
         self.roots = roots
+        self.dtype = dtype
+        self.made = made
         self.rewrite = rewrite
         self.examples = examples
     }

@@ -9,6 +9,8 @@ import KilnOps
 /// The pass that finds attention.
 public enum FindAttention {
     public static func apply(to graph: Graph) throws -> Graph {
+        // Without a softmax there is none, and the graph need not be gone through rule by rule.
+        guard graph.operations.contains(where: { $0.op === Elementwise.exp || !$0.regions.isEmpty }) else { return graph }
         let (result, count) = try RewriteDriver([rule]).applyCounting(graph)
         return count == 0 ? graph : try DeadCode.apply(to: result)
     }

@@ -15,7 +15,7 @@ extension Rules {
             guard let literal = site.attributes.literal("value"), let number = literal.uniform else { return nil }
             return [site.builder.full(number, literal.type)]
         })
-        Rule("numbers go right", roots: Array(mirrored.keys), examples: {
+        Rule("numbers go right", roots: Array(mirrored.keys), made: [Elementwise.full], examples: {
             try mirrored.keys.sorted { $0.name < $1.name }.map { op in
                 let dtype: DType = op.dtypes.contains(.i32) ? .i32 : .bool
                 return try example([TensorType(dtype, [16])]) { $0.apply(op, [$0.full(1, TensorType(dtype, [16])), $1[0]]) }
@@ -25,13 +25,13 @@ extension Rules {
                 site.uniform(site.operation.operands[0]) != nil, site.uniform(site.operation.operands[1]) == nil else { return nil }
             return [site.apply(mirror, site.operands.reversed())]
         })
-        Rule("an elementwise op of numbers", roots: Catalogue.all.filter(\.mayFold), examples: {
+        Rule("an elementwise op of numbers", roots: Catalogue.all.filter(\.mayFold), made: [Elementwise.full], examples: {
             [try example([TensorType(.f32, ["n"])]) { builder, _ in
                 let type = TensorType(.f32, ["n", 3])
                 return builder.full(1.5, type) * builder.full(0.1, type)
             }]
         }, rewrite: foldElementwise)
-        Rule("a view of a number", roots: Catalogue.all.filter(\.mayFold), examples: {
+        Rule("a view of a number", roots: Catalogue.all.filter(\.mayFold), made: [Elementwise.full], examples: {
             [try example([TensorType(.f32, ["n"])]) { builder, _ in
                 builder.apply(Structural.broadcast, [builder.full(2, TensorType(.f32, []))], ["shape": .dims(["n", 3]), "axes": .ints([])])
             }, try example([TensorType(.f32, ["n"])]) { builder, _ in

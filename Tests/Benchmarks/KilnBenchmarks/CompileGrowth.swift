@@ -1,5 +1,6 @@
 // How compile time and memory grow with the graph: `KilnBenchmarks compile_growth [NAME…] [--to PHASE] [--sizes N,N] [--stack KIB] [--limit SECONDS]`.
-// For each workload a row for each phase comes out: processor time and bytes an operation at the smallest and the largest size, and their ratio.
+// For each workload a row for each phase comes out: processor time and bytes an operation at the smallest and the largest size, and their ratio;
+// and one for the compiler's phases together, with the whole times.
 
 import Foundation
 import KilnCompiler
@@ -48,6 +49,7 @@ enum CompileGrowth {
                 continue
             }
             for (a, b) in zip(first.costs, last.costs) { print(row(growing.name, first, a, last, b)) }
+            print(total(growing.name, first, last))
             fflush(nil)
         }
     }
@@ -163,6 +165,17 @@ enum CompileGrowth {
     // MARK: Text
 
     private static func padded(_ text: String, _ width: Int) -> String { text + String(repeating: " ", count: max(width - text.count, 0)) }
+
+    /// The phases that every compilation goes through; bytes are those of the phase that takes most.
+    private static func total(_ name: String, _ first: GrowthPoint, _ last: GrowthPoint) -> String {
+        func sum(_ point: GrowthPoint) -> PhaseCost {
+            let costs = point.costs.filter { !["build", "print", "parse"].contains($0.phase) }
+            return PhaseCost(phase: "all", seconds: costs.reduce(0) { $0 + $1.seconds }, bytes: costs.map(\.bytes).max() ?? 0, made: 0)
+        }
+        let (a, b) = (sum(first), sum(last))
+        let columns = row(name, first, a, last, b).split(separator: "|").dropLast().joined(separator: "|")
+        return columns + String(format: "| %.0f ms, %.0f ms", a.seconds * 1e3, b.seconds * 1e3)
+    }
 
     private static func row(_ name: String, _ first: GrowthPoint, _ a: PhaseCost, _ last: GrowthPoint, _ b: PhaseCost) -> String {
         func three(_ x: Double, _ y: Double, isKnown: Bool) -> String {

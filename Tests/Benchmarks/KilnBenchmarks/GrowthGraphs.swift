@@ -38,9 +38,9 @@ struct GrowingGraph: Sendable {
             return [x]
         },
         GrowingGraph("layers_different", [1_000, 10_000]) { builder, layers in
-            // Widths that no other layer has in this order.
+            // Widths that no other layer has in this order: each 509 layers take steps of their own.
             var x = builder.input("x", TensorType(.f32, [4, 8]))
-            for layer in 0..<layers { x = linear(builder, x, width: 8 + layer * 37 % 509 + layer / 509, "\(layer)").relu() }
+            for layer in 0..<layers { x = linear(builder, x, width: 8 + layer % 509 * (37 + layer / 509) % 509, "\(layer)").relu() }
             return [x]
         },
         GrowingGraph("uses", [500, 5_000]) { builder, uses in
@@ -109,6 +109,11 @@ struct GrowingGraph: Sendable {
             let x = builder.input("x", TensorType(.f32, [32, 32]))
             return [(0..<count).reduce(x) { x, _ in (x + x.t()) * 0.5 }]
         },
+        GrowingGraph("transformer", [12, 24]) { builder, layers in
+            // BERT-base without its embedding: layers that are equal, each with weights of its own.
+            let x = builder.input("x", TensorType(.f32, [128, 768]))
+            return [(0..<layers).reduce(x) { encoder(builder, $0, "\($1)") }]
+        },
         GrowingGraph("pools", [1, 3]) { builder, count in
             let x = builder.input("x", TensorType(.f32, [1, 16, 40, 40]))
             return [(0..<count).reduce(x) { x, _ in x.maxPool2d(5, stride: 1, padding: 2) }]
@@ -119,6 +124,21 @@ struct GrowingGraph: Sendable {
     private static func linear(_ builder: GraphBuilder, _ x: Value, width: Int, _ name: String) -> Value {
         let w = builder.input("w\(name)", TensorType(x.dtype, [x.dims[1], .constant(width)]))
         return x.matmul(w) + builder.input("b\(name)", TensorType(x.dtype, [.constant(width)]))
+    }
+
+    private static func encoder(_ builder: GraphBuilder, _ x: Value, _ name: String) -> Value {
+        func heads(_ part: String) -> Value { linear(builder, x, width: 768, part + name).reshape(128, 12, 64).permute(1, 0, 2) }
+        let scores = heads("q").matmul(heads("k").transpose(1, 2)) * 0.125
+        let attended = scores.softmax(2).matmul(heads("v")).permute(1, 0, 2).reshape(128, 768)
+        let y = normalized(builder, x + linear(builder, attended, width: 768, "o\(name)"), "a\(name)")
+        return normalized(builder, y + linear(builder, linear(builder, y, width: 3_072, "u\(name)").gelu(), width: 768, "d\(name)"), "m\(name)")
+    }
+
+    private static func normalized(_ builder: GraphBuilder, _ x: Value, _ name: String) -> Value {
+        let centred = x - x.mean(1, keepDims: true)
+        let type = TensorType(.f32, [x.dims[1]])
+        let normal = centred * (centred.square().mean(1, keepDims: true) + 1e-12).rsqrt()
+        return normal * builder.input("scale_\(name)", type) + builder.input("shift_\(name)", type)
     }
 
     private static func roll(_ x: Value, by count: Int) -> Value {
