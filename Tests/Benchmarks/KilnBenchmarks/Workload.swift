@@ -35,8 +35,10 @@ struct GraphWorkload: Workload {
         self.limit = limit
     }
 
-    func graph() throws -> Graph {
-        let builder = GraphBuilder("benchmark")
+    func graph() throws -> Graph { try graph(named: "benchmark") }
+
+    func graph(named name: String) throws -> Graph {
+        let builder = GraphBuilder(name)
         let values = inputs.map { builder.input($0.0, $0.1) }
         return try builder.finish([("y", body(values))])
     }

@@ -1,5 +1,6 @@
 // Times one workload and prints a JSON line: `KilnBenchmarks WORKLOAD [--threads N] [--models FOLDER] [--json]`; or, as `compile_growth`,
-// prints how compile time grows with the graph; or, as `parallelism`, counts work items.
+// prints how compile time grows with the graph; as `parallelism`, counts work items; as `concurrent`, times a library's calls by two
+// threads beside those by one; as `index_checks`, what checking indices costs.
 
 import Foundation
 import KilnExecution
@@ -62,12 +63,15 @@ if arguments.first == "compile_growth" {
         exit(1)
     }
 }
-if arguments.first == "parallelism" { exit(try Parallelism.printTable() ? 0 : 1) }
+let reports: [String: () throws -> Bool] = [
+    "parallelism": Parallelism.printTable, "concurrent": Requests.concurrent, "index_checks": Requests.indexChecks,
+]
+if let report = arguments.first.flatMap({ reports[$0] }) { exit(try report() ? 0 : 1) }
 guard let name = arguments.first, let workload = Workloads.named(name, models: option("--models") ?? "models") else {
     let names = Workloads.all.keys.sorted().joined(separator: " ")
     FileHandle.standardError.write(Data("""
         usage: KilnBenchmarks WORKLOAD [--threads N] [--models FOLDER] [--json] [--stages]
-        workloads: \(names) model_NAME import_NAME, for FOLDER/NAME.onnx (models); compile_growth parallelism\n
+        workloads: \(names) model_NAME import_NAME, for FOLDER/NAME.onnx (models); compile_growth \(reports.keys.sorted().joined(separator: " "))\n
         """.utf8))
     exit(1)
 }

@@ -78,7 +78,7 @@ struct ModelCase: Decodable {
                 print("\(model.name): \(model.runs.count) sizes from one compile, greatest relative difference \(worst)")
             } catch {
                 counts.failed += 1
-                print("\(model.name): \("\(error)".replacingOccurrences(of: "\n", with: " | ").prefix(1200))")
+                print("FAILED \(model.name): \("\(error)".replacingOccurrences(of: "\n", with: " | ").prefix(1200))")
             }
         }
         return counts
