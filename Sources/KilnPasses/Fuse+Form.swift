@@ -136,7 +136,7 @@ extension Fusion {
 
     /// The group of both, still without members, where their kinds and shapes agree.
     private func merge(_ producer: FusionGroup, _ consumer: FusionGroup) -> FusionGroup? {
-        func joined(_ kind: Fuse.Kind, _ group: FusionGroup) -> FusionGroup {
+        func joined(_ kind: GroupKind, _ group: FusionGroup) -> FusionGroup {
             FusionGroup(kind: kind, members: [], domain: group.domain, axes: group.axes)
         }
         switch (producer.kind, consumer.kind) {

@@ -6,19 +6,6 @@ import KilnOps
 
 /// Groups the operations of a graph into kernels.
 public enum Fuse {
-    /// The names of a group's kinds, kept in the `kind` attribute; schedules are chosen by them.
-    public enum Kind: String, Sendable {
-        /// Elements of one shape, each computed by itself.
-        case pointwise
-        /// Reductions over the same axes of one shape, with elementwise work before, between and after.
-        case rows
-        /// A contraction with elementwise work on its result.
-        case contraction
-        /// Attention or its gradients, alone.
-        case attention
-        case scan, scatter, sort
-    }
-
     /// Fuses the graph, and the regions of its control flow.
     public static func run(_ graph: Graph) throws -> Graph { try run(graph, FusionModel()) }
 
@@ -62,7 +49,7 @@ extension Graph {
 
 /// A group under construction.
 struct FusionGroup {
-    var kind: Fuse.Kind
+    var kind: GroupKind
     /// Positions of its operations, in no order.
     var members: [Int]
     /// The shape its kernel runs over: the elements of pointwise groups, the operand of reductions, the result of contractions.

@@ -83,9 +83,22 @@ public enum Form: Hashable, Sendable {
     case prefix(symbol: String)
     case control(Control)
     /// A fused group: the first region holds its ops; operands are the region's inputs.
-    case group
+    case group(GroupKind)
     /// Work of a library's; the name is the runtime's.
     case opaque(String)
+}
+
+/// What a fused group's kernel is; which schedules it is offered to.
+public enum GroupKind: String, CaseIterable, Hashable, Sendable {
+    /// Elements of one shape, each computed by itself.
+    case pointwise
+    /// Reductions over the same axes of one shape, with elementwise work before, between and after.
+    case rows
+    /// A contraction with elementwise work on its result.
+    case contraction
+    /// Attention or its gradients, alone.
+    case attention
+    case scan, scatter, sort
 }
 
 /// Control flow; regions are graphs whose inputs are the operands named here.

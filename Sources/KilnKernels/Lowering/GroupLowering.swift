@@ -14,12 +14,12 @@ final class GroupLowering {
     let outputs: [Int]
     let program: ProgramWriter
     /// What the fuse pass found the group to be.
-    let kind: Fuse.Kind
+    let kind: GroupKind
     var phases: [Phase] = []
     /// Bytes of worker scratch that the kernel uses.
     var workspace: Dim = 0
 
-    init(_ kind: Fuse.Kind, region: Graph, inputs: [Int], outputs: [Int], program: ProgramWriter) throws {
+    init(_ kind: GroupKind, region: Graph, inputs: [Int], outputs: [Int], program: ProgramWriter) throws {
         self.kind = kind
         self.region = region
         self.program = program

@@ -12,13 +12,13 @@ struct GroupShape: Hashable {
         /// Which case of `Buffer.Storage` the buffer is.
         var storage: Int
     }
-    private let kind: Fuse.Kind
+    private let kind: GroupKind
     private let region: Graph
     /// For each input and output the first that is the same buffer: equal loads are written once.
     private let buffers: [Int]
     private let contents: [Content]
 
-    init(_ kind: Fuse.Kind, _ region: Graph, _ numbers: [Int], _ all: [Buffer]) {
+    init(_ kind: GroupKind, _ region: Graph, _ numbers: [Int], _ all: [Buffer]) {
         self.kind = kind
         self.region = region
         var first: [Int: Int] = [:]

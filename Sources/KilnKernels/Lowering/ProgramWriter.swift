@@ -154,10 +154,10 @@ package final class ProgramWriter {
             switch form {
             case .constant(let literal):
                 values[operation.results[0]] = addBuffer("c\(draft.buffers.count)", literal.type, .constant(literal))
-            case .group:
+            case .group(let kind):
                 let results = operation.results.map { preferred[$0] ?? makeTemporary("t", graph.type(of: $0)) }
                 for (value, buffer) in zip(operation.results, results) { values[value] = buffer }
-                append(.launch(try kernel(operation, inputs: operation.operands.map { values[$0]! }, outputs: results)))
+                append(.launch(try kernel(kind, operation, inputs: operation.operands.map { values[$0]! }, outputs: results)))
             case .prefix(let symbol):
                 try prefix(symbol, operation, graph, &values)
             case .control(let control):
@@ -183,30 +183,26 @@ package final class ProgramWriter {
     }
 
     /// Lowers a group, and gives its kernel's number.
-    private func kernel(_ operation: Operation, inputs: [Int], outputs: [Int]) throws -> Int {
+    private func kernel(_ kind: GroupKind, _ operation: Operation, inputs: [Int], outputs: [Int]) throws -> Int {
         (temporaries, location) = ([], operation.location)
-        let name = operation.attributes.string("kind") ?? ""
-        guard let kind = Fuse.Kind(rawValue: name) else {
-            throw CompileError("group", "has the unknown kind '\(name)'", at: operation.location, fix: "use the kinds that the fuse pass writes")
-        }
         let shape = GroupShape(kind, operation.regions[0], inputs + outputs, draft.buffers)
         if sharesLoops, let known = lowered[shape], let buffers = repeated(known, on: inputs + outputs) {
             draft.like[draft.kernels.count] = .init(kernel: known.kernel, buffers: buffers)
-            return add(draft.kernels[known.kernel].phases, known.workspace, name, operation, outputs)
+            return add(draft.kernels[known.kernel].phases, known.workspace, kind, operation, outputs)
         }
         (temporaries, requests) = ([], [])
         let lowering = try GroupLowering(kind, region: operation.regions[0], inputs: inputs, outputs: outputs, program: self)
         try lowering.lower()
-        let number = add(lowering.phases, lowering.workspace, name, operation, outputs)
+        let number = add(lowering.phases, lowering.workspace, kind, operation, outputs)
         lowered[shape] = LoweredGroup(kernel: number, buffers: inputs + outputs, requests: requests, workspace: lowering.workspace)
         return number
     }
 
-    private func add(_ phases: [Phase], _ workspace: Dim, _ kind: String, _ operation: Operation, _ outputs: [Int]) -> Int {
+    private func add(_ phases: [Phase], _ workspace: Dim, _ kind: GroupKind, _ operation: Operation, _ outputs: [Int]) -> Int {
         workspaces.insert(workspace)
         draft.made.append(outputs + temporaries)
-        draft.isElementwise.append(kind == Fuse.Kind.pointwise.rawValue)
-        draft.kernels.append(Kernel(name: "\(self.name)_\(draft.kernels.count)_\(kind)", location: operation.location, phases: phases))
+        draft.isElementwise.append(kind == .pointwise)
+        draft.kernels.append(Kernel(name: "\(self.name)_\(draft.kernels.count)_\(kind.rawValue)", location: operation.location, phases: phases))
         return draft.kernels.count - 1
     }
 

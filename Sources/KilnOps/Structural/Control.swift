@@ -54,10 +54,13 @@ extension Structural {
         "group", operandCount: nil, attributes: ["kind"],
         rule: { rule in
             try rule.demand(rule.context.regions.count == 1, "needs one region, has \(rule.context.regions.count)", fix: "give the fused ops")
+            let kind = rule.context.attributes.string("kind") ?? ""
+            try rule.demand(GroupKind(rawValue: kind) != nil, "has the unknown kind '\(kind)'",
+                            fix: "use one of \(GroupKind.allCases.map(\.rawValue).joined(separator: ", "))")
             try rule.demandTypes("the region takes", rule.context.regions[0].inputTypes, rule.operands)
             return rule.context.regions[0].outputTypes
         },
-        form: { _ in .group },
+        form: { context in .group(context.attributes.string("kind").flatMap { GroupKind(rawValue: $0) } ?? .pointwise) },
         samples: { dtype in
             let type = TensorType(dtype, [2, 3])
             return [OpSample([type, type], ["kind": .string("pointwise")], regions: [choosing("fused", 1, type)], isSmooth: false)]
