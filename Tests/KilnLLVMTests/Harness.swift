@@ -7,6 +7,12 @@ import KilnRuntime
 
 let host = HostTarget.detect()
 
+/// Those of the named targets whose code this processor runs.
+func runnable(_ names: [String]) -> [String] {
+    let extensions = Set(host.features.split(separator: ","))
+    return names.filter { name in HostTarget.named(name).map { extensions.isSuperset(of: $0.features.split(separator: ",")) } ?? false }
+}
+
 /// Compiles a program and runs it once; the results are in the order of the outputs' numbers.
 func run(_ program: Program, _ inputs: [Literal], symbols: [Int64] = [], target: Target = host) throws -> [Literal] {
     let outcome = try call(program, inputs, symbols: symbols, target: target)

@@ -98,7 +98,7 @@ import Testing
     }
 
     /// Around every number of an 8-bit float and every tie between two of them, and at every power of two of an f32.
-    @Test(arguments: DType.floats8, ["x86-64-v3", "x86-64-v4"]) func eightBitFloats(dtype: DType, level: String) throws {
+    @Test(arguments: DType.floats8, runnable(["x86-64-v3", "x86-64-v4"])) func eightBitFloats(dtype: DType, level: String) throws {
         let target = try #require(HostTarget.named(level))
         let numbers = (0..<127).map { Double(Float(Float8(dtype).value(UInt8($0)))) }.filter(\.isFinite)
         let ties = zip(numbers, numbers.dropFirst()).map { ($0 + $1) / 2 }
