@@ -122,7 +122,7 @@ void kiln_cuda_unload(void *context, kiln_loaded *loaded) {
 
 // Launches ---------------------------------------------------------------------------------------------------------------
 
-/// The driver's numbers of element types; -1 for those that the copy engine doesn't know.
+/// The driver's numbers of element types; -1 for those that TMA doesn't know.
 static int map_type(int32_t dtype) {
   switch (dtype) {
   case KILN_BOOL: case KILN_I8: case KILN_U8: case KILN_F8E4M3: case KILN_F8E5M2: return 0;
@@ -174,7 +174,7 @@ int32_t kiln_cuda_launch(void *context, const kiln_loaded *loaded, const kiln_la
   for (int32_t i = 0; i < kernel->parameter_count; i++)
     module->parameters[kernel->map_count + i] = (void *)&launch->parameters[i]; // the driver copies them and changes nothing
   cuda->latest = kernel->name;
-  int error = cuda->driver->launch(module->functions[launch->kernel], (unsigned)launch->units, 1, 1, (unsigned)kernel->threads, 1, 1,
+  int error = cuda->driver->launch(module->functions[launch->kernel], (unsigned)launch->items, 1, 1, (unsigned)kernel->threads, 1, 1,
                                    (unsigned)kernel->shared_bytes, cuda->stream, module->parameters, NULL);
   if (error != 0) return kiln_cuda_fail(cuda, error, "cuLaunchKernel", kernel->name);
   error = cuda->is_synchronous ? cuda->driver->stream_wait(cuda->stream) : 0;

@@ -18,9 +18,9 @@ static kiln_status check_launch(const kiln_device_program *code, const kiln_laun
     return kiln_fail(KILN_MALFORMED_PROGRAM, "program '%s' launches kernel %" PRId64 " of %" PRId64, program, launch->kernel,
                      code->kernel_count);
   const kiln_kernel_info *kernel = &code->kernels[launch->kernel];
-  if (launch->units < 0 || launch->units > INT32_MAX)
-    return kiln_fail(KILN_OUT_OF_RANGE, "kernel '%s' (%s) would run %" PRId64 " units, a launch has at most %" PRId32, kernel->name,
-                     kernel->location, launch->units, INT32_MAX);
+  if (launch->items < 0 || launch->items > INT32_MAX)
+    return kiln_fail(KILN_OUT_OF_RANGE, "kernel '%s' (%s) would run %" PRId64 " work items, a launch has at most %" PRId32, kernel->name,
+                     kernel->location, launch->items, INT32_MAX);
   if ((kernel->parameter_count > 0 && launch->parameters == NULL) || (kernel->map_count > 0 && launch->maps == NULL))
     return kiln_fail(KILN_MALFORMED_PROGRAM, "kernel '%s' is launched without its parameters", kernel->name);
   return KILN_OK;
@@ -30,7 +30,7 @@ static int32_t launch_kernel(void *context, const kiln_launch *launch) {
   running *run = context;
   const kiln_device_program *code = run->loaded->code;
   kiln_status status = check_launch(code, launch, kiln_name_of(run->loaded->program));
-  if (status != KILN_OK || launch->units == 0) return (int32_t)status;
+  if (status != KILN_OK || launch->items == 0) return (int32_t)status;
   run->loaded->launches++;
   const kiln_device_backend *backend = run->device->backend;
   if (backend != NULL) return backend->launch(run->device->context, run->loaded, launch);

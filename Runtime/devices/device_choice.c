@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/// Whether the GPU has a way to run the code: PTX, or machine code that is for it, and memory for the kernels' units.
+/// Whether the GPU has a way to run the code: PTX, or machine code that is for it, and memory for the kernels' work items.
 static bool fits_gpu(const kiln_device *device, const kiln_device_program *code) {
   if (code->kernels == NULL || code->images == NULL) return true; // what is malformed is told when it is loaded
   bool has_image = code->kernel_count <= 0;

@@ -50,7 +50,7 @@ struct kiln_device {
   void *context;
   const kiln_device_backend *backend; ///< of a GPU; null for devices of the caller's
   int64_t ordinal;      ///< the GPU's number, or -1
-  int32_t shared_limit; ///< of a GPU: bytes of shared memory that a unit may have
+  int32_t shared_limit; ///< of a GPU: bytes of shared memory that a work item may have
   pthread_mutex_t lock; ///< for all below
   bool is_open;
   atomic_bool is_closed; ///< for good; read without the lock

@@ -40,7 +40,7 @@ void kiln_grid_shared_note_agent(kiln_emulator *grid, int32_t offset, int32_t by
 
 static void check_fence(thread *thread, const cell *cell, int32_t offset, const char *who, const char *line) {
   kiln_emulator *grid = thread->grid;
-  if (cell->writer < AGENTS || cell->write_generation == IN_FLIGHT || cell->write_generation < grid->unit_generation) return;
+  if (cell->writer < AGENTS || cell->write_generation == IN_FLIGHT || cell->write_generation < grid->block_generation) return;
   const kiln_emulated_thread *writer = &grid->all[cell->writer - AGENTS];
   if (kiln_grid_fence_covers(writer, cell->writer, cell->write_generation, cell->write_clock)) return;
   if (kiln_grid_fence_covers(thread, cell->writer, cell->write_generation, cell->write_clock)) return;

@@ -1,4 +1,4 @@
-// Barriers of the whole team and of some of its warps. In: threads that arrive. Out: threads that go on, all at once.
+// Barriers of the whole thread block and of some of its warps. In: threads that arrive. Out: threads that go on, all at once.
 #include <string.h>
 
 #include "grid.h"
@@ -6,15 +6,15 @@
 /// The threads of a warp arrive at barriers by one instruction.
 static void check_together(thread *thread, const char *line) {
   warp *warp = thread->warp;
-  if (warp->team_arrived++ == 0) {
-    warp->team_line = line;
-  } else if (!kiln_grid_same_line(warp->team_line, line)) {
-    const char *other = warp->team_line;
+  if (warp->block_arrived++ == 0) {
+    warp->block_line = line;
+  } else if (!kiln_grid_same_line(warp->block_line, line)) {
+    const char *other = warp->block_line;
     kiln_grid_find(thread->grid, thread, "diverged", line, other,
                    "the warp's threads are not together: this one is at a barrier, another at one elsewhere%s%.200s%s",
                    other != NULL ? " [" : "", other != NULL ? other : "", other != NULL ? "]" : "");
   }
-  if (warp->team_arrived == WARP) warp->team_arrived = 0;
+  if (warp->block_arrived == WARP) warp->block_arrived = 0;
 }
 
 /// Lets the last thread that arrived go on first, or in its turn.
@@ -31,11 +31,11 @@ static void go_on(thread *thread) {
 void kiln_emu_barrier(thread *thread, const char *line) {
   kiln_emulator *grid = thread->grid;
   check_together(thread, line);
-  if (++grid->team_arrived < grid->threads) {
-    kiln_grid_wait(thread, WAITS_FOR_TEAM, "the team's barrier", line);
+  if (++grid->block_arrived < grid->threads) {
+    kiln_grid_wait(thread, WAITS_FOR_BLOCK, "the thread block's barrier", line);
     return;
   }
-  grid->team_arrived = 0;
+  grid->block_arrived = 0;
   kiln_grid_shadow_advance(grid);
   int64_t first, step;
   kiln_grid_order(grid, grid->warps, &first, &step);
@@ -61,9 +61,9 @@ void kiln_emu_named_barrier(thread *thread, int32_t number, int32_t threads, con
                    barrier->expected);
     kiln_grid_abandon(thread);
   }
-  if (barrier->unit_generation != grid->unit_generation && kiln_grid_row(&barrier->row) != NULL) {
+  if (barrier->block_generation != grid->block_generation && kiln_grid_row(&barrier->row) != NULL) {
     memset(barrier->row, 0, (AGENTS + MAX_THREADS) * sizeof *barrier->row);
-    barrier->unit_generation = grid->unit_generation;
+    barrier->block_generation = grid->block_generation;
   }
   if (barrier->row != NULL) kiln_grid_publish(thread, barrier->row);
   barrier->lanes[thread->warp->number] |= 1u << thread->lane;
@@ -91,7 +91,7 @@ void kiln_emu_named_barrier(thread *thread, int32_t number, int32_t threads, con
 }
 
 void kiln_grid_barriers_begin(kiln_emulator *grid) {
-  grid->team_arrived = 0;
+  grid->block_arrived = 0;
   for (int32_t number = 0; number < NAMED_BARRIERS; number++) {
     named_barrier *barrier = &grid->named[number];
     barrier->arrived = 0;

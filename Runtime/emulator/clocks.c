@@ -1,8 +1,8 @@
-// What threads know of one another's accesses to shared memory. A barrier of the team makes all of them known to all (shadow.c);
-// between two, what a thread releases (at a barrier of some warps or of the copy engine) carries the clocks of what it knows, as
+// What threads know of one another's accesses to shared memory. A barrier of the thread block makes all of them known to all (shadow.c);
+// between two, what a thread releases (at a barrier of some warps or of TMA) carries the clocks of what it knows, as
 // vector clocks do. Each warp has one clock, that steps with each release of one of its threads.
 // A row holds a clock for each agent, then one for each thread. A thread that learns alone has a row of its own, else its warp's.
-// Rows are good for a unit.
+// Rows are good for a thread block.
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +22,7 @@ static void merge(const kiln_emulator *grid, uint32_t *into, const uint32_t *fro
 
 /// The row that holds what the thread has learnt, or null.
 static const uint32_t *known(const thread *thread) {
-  uint32_t generation = thread->grid->unit_generation;
+  uint32_t generation = thread->grid->block_generation;
   if (thread->row_generation == generation) return thread->row;
   return thread->warp->row_generation == generation ? thread->warp->row : NULL;
 }
@@ -46,7 +46,7 @@ void kiln_grid_publish(thread *thread, uint32_t *row) {
 
 void kiln_grid_learn(thread *thread, const uint32_t *row) {
   kiln_emulator *grid = thread->grid;
-  if (thread->row_generation != grid->unit_generation) {
+  if (thread->row_generation != grid->block_generation) {
     if (kiln_grid_row(&thread->row) == NULL) return;
     const uint32_t *before = known(thread);
     if (before != NULL) {
@@ -54,7 +54,7 @@ void kiln_grid_learn(thread *thread, const uint32_t *row) {
     } else {
       memset(thread->row, 0, row_bytes(grid));
     }
-    thread->row_generation = grid->unit_generation;
+    thread->row_generation = grid->block_generation;
   }
   merge(grid, thread->row, row);
   shadow *shadow = grid->shadow;
@@ -66,10 +66,10 @@ void kiln_grid_learn(thread *thread, const uint32_t *row) {
 /// A row for the warp's threads.
 static bool make_warp_row(warp *warp) {
   kiln_emulator *grid = warp->threads->grid;
-  if (warp->row_generation == grid->unit_generation) return true;
+  if (warp->row_generation == grid->block_generation) return true;
   if (kiln_grid_row(&warp->row) == NULL) return false;
   memset(warp->row, 0, row_bytes(grid));
-  warp->row_generation = grid->unit_generation;
+  warp->row_generation = grid->block_generation;
   return true;
 }
 
@@ -79,7 +79,7 @@ void kiln_grid_learn_agent(warp *warp, int32_t agent, uint32_t clock) {
   warp->row[agent] = clock;
   for (int32_t lane = 0; lane < WARP; lane++) {
     thread *thread = &warp->threads[lane];
-    if (thread->row_generation == grid->unit_generation && thread->row[agent] < clock) thread->row[agent] = clock;
+    if (thread->row_generation == grid->block_generation && thread->row[agent] < clock) thread->row[agent] = clock;
   }
   if (grid->shadow->learnt[agent] < clock) grid->shadow->learnt[agent] = clock;
 }
@@ -109,7 +109,7 @@ void kiln_grid_synchronize_warp(warp *warp) {
   warp->synchronized = warp->clock++;
   for (int32_t lane = 0; lane < WARP; lane++) {
     thread *thread = &warp->threads[lane];
-    if (thread->row_generation != grid->unit_generation) continue;
+    if (thread->row_generation != grid->block_generation) continue;
     if (!make_warp_row(warp)) return;
     merge(grid, warp->row, thread->row);
     thread->row_generation = 0;

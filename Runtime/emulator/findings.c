@@ -36,9 +36,9 @@ void kiln_grid_find(kiln_emulator *grid, const thread *thread, const char *kind,
     used += (size_t)snprintf(text, 512, "kernel %.200s%s%.200s%s: ", name, has_location ? " (" : "", has_location ? location : "",
                              has_location ? ")" : "");
     if (thread != NULL) {
-      used += (size_t)snprintf(text + used, 100, "unit %lld, thread %d: ", (long long)grid->unit, thread->number);
-    } else if (grid->unit >= 0) {
-      used += (size_t)snprintf(text + used, 100, "unit %lld: ", (long long)grid->unit);
+      used += (size_t)snprintf(text + used, 100, "thread block %lld, thread %d: ", (long long)grid->block, thread->number);
+    } else if (grid->block >= 0) {
+      used += (size_t)snprintf(text + used, 100, "thread block %lld: ", (long long)grid->block);
     }
   }
   va_list arguments;

@@ -1,4 +1,4 @@
-// What the emulator's files share: a grid, the unit that runs on it, its warps and threads. Nothing here is for kernels or hosts.
+// What the emulator's files share: a grid, the thread block that runs on it, its warps and threads. Nothing here is for kernels or hosts.
 #ifndef KILN_EMULATOR_GRID_H
 #define KILN_EMULATOR_GRID_H
 
@@ -12,8 +12,8 @@ enum {
   MAX_GROUPS = MAX_WARPS / 4,
   MAX_SHARED = 227 * 1024,
   MAX_FINDINGS = 100,
-  /// What is neither thread nor warp and reads or writes shared memory: the copy engine, once for each barrier that it signals,
-  /// and the matrix units of four warps, once for each four.
+  /// What is neither thread nor warp and reads or writes shared memory: TMA, once for each barrier that it signals,
+  /// and the tensor cores of four warps, once for each four.
   AGENTS = 64,
   NAMED_BARRIERS = 16,
 };
@@ -32,7 +32,7 @@ typedef kiln_emulated_thread thread;
 typedef enum waiting {
   NOT_WAITING,
   WAITS_FOR_WARP,
-  WAITS_FOR_TEAM,
+  WAITS_FOR_BLOCK,
   WAITS_FOR_NAMED,
   WAITS_FOR_PHASE,
   WAITS_FOR_PRODUCTS,
@@ -77,7 +77,7 @@ struct kiln_emulated_thread {
   int32_t product_group_count, product_group_capacity;
   bool has_fenced; ///< for products
 
-  // What the thread knows beyond its warp, see clocks.c; and what it knew at its last fence before the copy engine.
+  // What the thread knows beyond its warp, see clocks.c; and what it knew at its last fence before TMA.
   uint32_t *row;
   uint32_t row_generation;
   uint32_t *fence_row;
@@ -92,8 +92,8 @@ typedef struct warp {
   int32_t operation;     ///< which
   const char *what;
   const char *line;
-  int32_t team_arrived;  ///< the same for barriers of more than the warp
-  const char *team_line;
+  int32_t block_arrived;  ///< the same for barriers of more than the warp
+  const char *block_line;
   uint64_t values[WARP], results[WARP];
   const void *pointers[3][WARP];
   uint8_t operands[WARP];
@@ -109,10 +109,10 @@ typedef struct named_barrier {
   int32_t expected, arrived;
   uint32_t lanes[MAX_WARPS];
   uint32_t *row;
-  uint32_t unit_generation; ///< of `row`
+  uint32_t block_generation; ///< of `row`
 } named_barrier;
 
-/// A barrier of the copy engine.
+/// A barrier of TMA.
 typedef struct phase_barrier {
   int32_t offset; ///< in shared memory
   int32_t agent;  ///< the copies that signal it
@@ -153,13 +153,13 @@ struct kiln_emulator {
   const kiln_kernel_info *kernel;
   const kiln_launch *launch;
   void (*run)(thread *, const int64_t *);
-  int64_t unit;
+  int64_t block;
   int32_t threads, warps, shared_bytes;
 
-  // The unit
+  // The thread block
   char *shared;
   int32_t ended;         ///< threads
-  int32_t team_arrived;
+  int32_t block_arrived;
   bool goes_front;       ///< threads that may go on come before those that wait already
   bool is_abandoned;
   int32_t copies_land;   ///< 0 at once, 1 as late as can be, 2 either
@@ -182,8 +182,8 @@ struct kiln_emulator {
 
   // Checks
   struct shadow *shadow;
-  uint32_t generation;      ///< barriers of the team, over all units
-  uint32_t unit_generation; ///< at the unit's start
+  uint32_t generation;      ///< barriers of the thread block, over all thread blocks
+  uint32_t block_generation; ///< at the thread block's start
   allocation *allocations;  ///< sorted
   int32_t allocation_count, allocation_capacity;
   int32_t hits[64];
@@ -203,19 +203,19 @@ bool kiln_grid_same_line(const char *a, const char *b);
 uint64_t kiln_grid_random(kiln_emulator *grid);
 /// An order of `count` things: the i-th is (first + i · step) % count.
 void kiln_grid_order(kiln_emulator *grid, int64_t count, int64_t *first, int64_t *step);
-/// Runs the unit until all threads have ended or none can go on.
-void kiln_grid_run_unit(kiln_emulator *grid);
+/// Runs the thread block until all threads have ended or none can go on.
+void kiln_grid_run_block(kiln_emulator *grid);
 /// Lets others run until the thread is woken.
 void kiln_grid_wait(thread *thread, waiting reason, const char *what, const char *line);
 void kiln_grid_wake(thread *thread);
 /// Wakes the threads of a warp that have a bit in `lanes`.
 void kiln_grid_wake_warp(warp *warp, uint32_t lanes);
-/// Ends the unit where it stands; does not return when it is called by a running thread.
+/// Ends the thread block where it stands; does not return when it is called by a running thread.
 void kiln_grid_abandon(thread *thread);
 
 // registers.c ------------------------------------------------------------------------------------------------------------
 
-/// What each thread of a unit has at first.
+/// What each thread of a thread block has at first.
 int32_t kiln_grid_registers(int32_t threads);
 
 // memory.c ---------------------------------------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ void kiln_grid_memory_destroy(kiln_emulator *grid);
 
 bool kiln_grid_shadow_create(kiln_emulator *grid);
 void kiln_grid_shadow_destroy(kiln_emulator *grid);
-/// A new unit, or the threads of the unit have all waited for one another.
+/// A new thread block, or the threads of the thread block have all waited for one another.
 void kiln_grid_shadow_begin(kiln_emulator *grid);
 void kiln_grid_shadow_advance(kiln_emulator *grid);
 
@@ -245,7 +245,7 @@ void kiln_grid_shared_land(kiln_emulator *grid, int32_t offset, int32_t bytes, i
 
 // clocks.c ---------------------------------------------------------------------------------------------------------------
 
-/// What is known of others' accesses since the team's last barrier: a clock for each agent, then one for each thread.
+/// What is known of others' accesses since the thread block's last barrier: a clock for each agent, then one for each thread.
 uint32_t *kiln_grid_row(uint32_t **row);
 /// Whether the thread knows of what `column` did at `clock`.
 bool kiln_grid_knows(const thread *thread, int32_t column, uint32_t clock);
@@ -262,7 +262,7 @@ void kiln_grid_fence(thread *thread);
 /// Whether the write was known when the thread fenced last.
 bool kiln_grid_fence_covers(const thread *thread, int32_t column, uint32_t generation, uint32_t clock);
 
-/// Asks whether the copy engine and the matrix units see what was last written there, when the thread lets them read it.
+/// Asks whether TMA and the tensor cores see what was last written there, when the thread lets them read it.
 void kiln_grid_shared_check_fence(thread *thread, int32_t offset, int32_t bytes, const char *who, const char *line);
 /// Something reads there, in pieces of 16 bytes, until the same is said with -1.
 void kiln_grid_shared_busy(kiln_emulator *grid, int32_t offset, int32_t bytes, int32_t change);

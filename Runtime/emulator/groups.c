@@ -53,7 +53,7 @@ void kiln_grid_products_end(kiln_emulator *grid) {
       if (product->issued < GROUP) {
         kiln_grid_find(grid, NULL, "product end", product->line, NULL, "%d of 128 threads have issued a product", product->issued);
       } else {
-        kiln_grid_find(grid, NULL, "product end", product->line, NULL, "the unit has ended with a product in flight");
+        kiln_grid_find(grid, NULL, "product end", product->line, NULL, "the thread block has ended with a product in flight");
       }
     }
   }
@@ -124,7 +124,7 @@ static product *next_product(thread *thread, const char *line) {
   int32_t number = thread->warp->number / 4;
   if (grid->products == NULL) return NULL;
   if ((number + 1) * GROUP > grid->threads) {
-    kiln_grid_find(grid, thread, "group", line, NULL, "a product of four warps, in a unit of %d threads", grid->threads);
+    kiln_grid_find(grid, thread, "group", line, NULL, "a product of four warps, in a thread block of %d threads", grid->threads);
     return NULL;
   }
   product_group *group = &grid->products->groups[number];

@@ -1,4 +1,4 @@
-// Grids and launches. In: a kernel's table entry and a launch. Out: all units run one after another, in the seed's order.
+// Grids and launches. In: a kernel's table entry and a launch. Out: all thread blocks run one after another, in the seed's order.
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@ kiln_emulator *kiln_emulator_create(uint64_t seed) {
   grid->is_ordered = seed == 0;
   grid->random = seed * 0x9e3779b97f4a7c15 + 0x1d872b41;
   if (grid->random == 0) grid->random = 1;
-  grid->unit = -1;
+  grid->block = -1;
   grid->land_tile = kiln_grid_land_tile;
   grid->end_copies = kiln_grid_copies_end;
   for (int32_t index = 0; index < MAX_THREADS; index++) {
@@ -53,7 +53,7 @@ void kiln_emulator_destroy(kiln_emulator *grid) {
   free(grid);
 }
 
-static void begin_unit(kiln_emulator *grid) {
+static void begin_block(kiln_emulator *grid) {
   int32_t registers = kiln_grid_registers(grid->threads);
   for (int32_t index = 0; index < grid->threads; index++) {
     thread *thread = &grid->all[index];
@@ -68,7 +68,7 @@ static void begin_unit(kiln_emulator *grid) {
   }
   for (int32_t index = 0; index < grid->warps; index++) {
     warp *warp = &grid->all_warps[index];
-    warp->arrived = warp->team_arrived = 0;
+    warp->arrived = warp->block_arrived = 0;
     warp->clock = 1;
     warp->synchronized = 0;
   }
@@ -84,7 +84,7 @@ static int32_t check(const kiln_kernel_info *kernel, const kiln_launch *launch) 
   if (kernel == NULL || launch == NULL || kernel->emulated == NULL) return KILN_NULL_ARGUMENT;
   if (kernel->threads < WARP || kernel->threads > MAX_THREADS || kernel->threads % WARP != 0) return KILN_OUT_OF_RANGE;
   if (kernel->shared_bytes < 0 || kernel->shared_bytes > MAX_SHARED) return KILN_OUT_OF_RANGE;
-  if (launch->units < 0 || launch->units > INT32_MAX) return KILN_OUT_OF_RANGE;
+  if (launch->items < 0 || launch->items > INT32_MAX) return KILN_OUT_OF_RANGE;
   if (kernel->map_count > 0 && launch->maps == NULL) return KILN_NULL_ARGUMENT;
   return KILN_OK;
 }
@@ -100,17 +100,17 @@ int32_t kiln_emulator_launch(kiln_emulator *grid, const kiln_kernel_info *kernel
   grid->shared_bytes = kernel->shared_bytes;
   bool is_possible = kiln_grid_check_maps(grid);
   int64_t first, step;
-  kiln_grid_order(grid, launch->units, &first, &step);
-  for (int64_t index = 0; is_possible && index < launch->units; index++) {
-    grid->unit = (first + index * step) % launch->units;
-    begin_unit(grid);
-    kiln_grid_run_unit(grid);
+  kiln_grid_order(grid, launch->items, &first, &step);
+  for (int64_t index = 0; is_possible && index < launch->items; index++) {
+    grid->block = (first + index * step) % launch->items;
+    begin_block(grid);
+    kiln_grid_run_block(grid);
     kiln_grid_products_end(grid);
     kiln_grid_tiles_end(grid);
   }
   grid->kernel = NULL;
   grid->launch = NULL;
-  grid->unit = -1;
+  grid->block = -1;
   grid->land_tile = kiln_grid_land_tile;
   grid->end_copies = kiln_grid_copies_end;
   return is_possible ? KILN_OK : KILN_OUT_OF_RANGE;

@@ -1,4 +1,4 @@
-// Elements that matrix units multiply, for warps (matrices.c) and for four of them (groups.c).
+// Elements that tensor cores multiply, for warps (matrices.c) and for four of them (groups.c).
 #ifndef KILN_EMULATOR_MATRICES_H
 #define KILN_EMULATOR_MATRICES_H
 

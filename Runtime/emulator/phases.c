@@ -1,4 +1,4 @@
-// Barriers of the copy engine (mbarrier): a phase is over when so many threads have arrived and all bytes that they announced have
+// Barriers of TMA (mbarrier): a phase is over when so many threads have arrived and all bytes that they announced have
 // come. In: arrivals, bytes, threads that wait. Out: threads that go on, and know then what those that arrived did before.
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +35,7 @@ void kiln_emu_barrier_initialize(thread *thread, void *address, int32_t arrivals
   phase_barrier *barrier = find(grid, offset);
   if (barrier == NULL) {
     if (grid->phase_count == MAX_PHASES) {
-      kiln_grid_find(grid, thread, "phase", line, NULL, "the emulated grid has %d barriers a unit and no more", MAX_PHASES);
+      kiln_grid_find(grid, thread, "phase", line, NULL, "the emulated grid has %d barriers a thread block and no more", MAX_PHASES);
       return;
     }
     int32_t index = grid->phase_count;

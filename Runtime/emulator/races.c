@@ -11,7 +11,7 @@ void kiln_grid_name(int32_t column, char text[40]) {
   if (column >= AGENTS) {
     snprintf(text, 40, "thread %d", column - AGENTS);
   } else {
-    snprintf(text, 40, "%s", column < MAX_GROUPS ? "the matrix units" : "the copy engine");
+    snprintf(text, 40, "%s", column < MAX_GROUPS ? "the tensor cores" : "TMA");
   }
 }
 
@@ -42,9 +42,9 @@ static void check_write(const thread *thread, const cell *cell, int32_t offset, 
   const kiln_emulator *grid = thread->grid;
   if (cell->write_generation == IN_FLIGHT) {
     find_in_flight(thread, offset, verb(access), line, cell);
-  } else if (cell->write_generation < grid->unit_generation) {
+  } else if (cell->write_generation < grid->block_generation) {
     if (access == WRITES) return;
-    kiln_grid_find(thread->grid, thread, "unwritten", line, NULL, "%s byte %d of shared memory, which nothing in this unit has written",
+    kiln_grid_find(thread->grid, thread, "unwritten", line, NULL, "%s byte %d of shared memory, which nothing in this thread block has written",
                    verb(access), offset);
   } else if (cell->writer >= AGENTS && cell->write_generation < grid->generation) {
     return;
@@ -143,7 +143,7 @@ void kiln_grid_note_read(kiln_emulator *grid, cell *cell, earlier_read now, cons
 static void touch_slowly(thread *thread, cell *cell, int32_t offset, access access, const char *line) {
   kiln_emulator *grid = thread->grid;
   const warp *warp = thread->warp;
-  bool is_own = cell->writer == AGENTS + thread->number && cell->write_generation != IN_FLIGHT && cell->write_generation >= grid->unit_generation;
+  bool is_own = cell->writer == AGENTS + thread->number && cell->write_generation != IN_FLIGHT && cell->write_generation >= grid->block_generation;
   if (!is_own) check_write(thread, cell, offset, access, line);
   if (access == PEEKS) return;
   earlier_read now = {.clock = warp->clock, .lanes = 1u << thread->lane, .warp = warp->number};
@@ -176,9 +176,9 @@ static void touch_slowly(thread *thread, cell *cell, int32_t offset, access acce
 static inline void touch(thread *thread, cell *cell, int32_t offset, access access, const char *line) {
   const kiln_emulator *grid = thread->grid;
   const warp *warp = thread->warp;
-  // Written by a thread before the team's last barrier, or by this one.
+  // Written by a thread before the thread block's last barrier, or by this one.
   uint32_t written = cell->write_generation;
-  bool is_settled = cell->writer >= AGENTS && written >= grid->unit_generation &&
+  bool is_settled = cell->writer >= AGENTS && written >= grid->block_generation &&
                     (written < grid->generation || (written == grid->generation && cell->writer == AGENTS + thread->number));
   if (LIKELY(is_settled && !cell->is_combined)) {
     bool is_read = cell->read_generation == grid->generation;

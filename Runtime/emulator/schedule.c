@@ -1,5 +1,5 @@
 // Which thread runs next. A stack runs one thread after another until one has to wait; that thread then keeps the stack, and
-// another goes on. So threads that never wait cost no switch. In: a unit's threads. Out: all of them run, in the seed's order.
+// another goes on. So threads that never wait cost no switch. In: a thread block's threads. Out: all of them run, in the seed's order.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,7 +135,7 @@ void kiln_grid_abandon(thread *thread) {
   kiln_fiber_switch(thread->fiber, &thread->grid->host);
 }
 
-/// Appends "threads 0...30 wait at the team's barrier [line]" for each set of neighbours that do the same.
+/// Appends "threads 0...30 wait at the thread block's barrier [line]" for each set of neighbours that do the same.
 static void describe_threads(const kiln_emulator *grid, char *text, size_t capacity) {
   size_t used = 0;
   int32_t parts = 0;
@@ -184,7 +184,7 @@ static void drop_threads(kiln_emulator *grid) {
   for (int32_t index = 0; index < grid->threads; index++) grid->end_copies(&grid->all[index]);
 }
 
-void kiln_grid_run_unit(kiln_emulator *grid) {
+void kiln_grid_run_block(kiln_emulator *grid) {
   grid->is_abandoned = false;
   grid->ended = 0;
   grid->ready_first = 0;

@@ -1,5 +1,5 @@
 // Shared memory and its shadow, which holds for each 4 bytes, or for each byte where accesses are smaller, the last write and the
-// reads since then, each with the clock of who did it (clocks.c). In: units, barriers, addresses. Out: memory, findings of bounds.
+// reads since then, each with the clock of who did it (clocks.c). In: thread blocks, barriers, addresses. Out: memory, findings of bounds.
 #include "shadow.h"
 
 #include <stdlib.h>
@@ -36,7 +36,7 @@ void kiln_grid_shadow_advance(kiln_emulator *grid) {
   // Years of barriers have passed; what was written before is taken for unwritten.
   memset(shadow->cells, 0, MAX_SHARED / 4 * sizeof(cell));
   memset(shadow->bytes, 0, MAX_SHARED * sizeof(cell));
-  grid->generation = grid->unit_generation = 1;
+  grid->generation = grid->block_generation = 1;
 }
 
 void kiln_grid_shadow_begin(kiln_emulator *grid) {
@@ -44,7 +44,7 @@ void kiln_grid_shadow_begin(kiln_emulator *grid) {
   if (grid->shadow->busy_count != 0) memset(grid->shadow->busy, 0, (MAX_SHARED / 16 + 1) * sizeof *grid->shadow->busy);
   grid->shadow->busy_count = 0;
   kiln_grid_shadow_advance(grid);
-  grid->unit_generation = grid->generation;
+  grid->block_generation = grid->generation;
   memset(grid->shared, 0xff, (size_t)grid->shared_bytes);
 }
 

@@ -32,7 +32,7 @@ typedef struct shadow {
   uint32_t read_count, read_capacity;
   uint16_t *busy; ///< how many read each 16 bytes, outside of the threads' order
   int32_t busy_count;
-  /// The latest clock of each agent that any thread knows, and those that all knew at the team's last barrier.
+  /// The latest clock of each agent that any thread knows, and those that all knew at the thread block's last barrier.
   uint32_t learnt[AGENTS], known_to_all[AGENTS];
 } shadow;
 

@@ -3,7 +3,7 @@
 
 #include "grid.h"
 
-int64_t kiln_emu_unit(thread *thread) { return thread->grid->unit; }
+int64_t kiln_emu_block(thread *thread) { return thread->grid->block; }
 int64_t kiln_emu_thread(thread *thread) { return thread->number; }
 char *kiln_emu_shared(thread *thread) { return thread->grid->shared; }
 

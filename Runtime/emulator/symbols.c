@@ -29,7 +29,7 @@ static const kiln_emulator_symbol symbols[] = {
     SYMBOL(kiln_emu_shuffle),
     SYMBOL(kiln_emu_store_tile),
     SYMBOL(kiln_emu_thread),
-    SYMBOL(kiln_emu_unit),
+    SYMBOL(kiln_emu_block),
     SYMBOL(kiln_emu_vote),
     SYMBOL(kiln_emu_wait_copies),
     SYMBOL(kiln_emu_wait_group),

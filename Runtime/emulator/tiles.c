@@ -1,4 +1,4 @@
-// The copy engine (TMA): boxes of a tensor on their way to shared memory, and back. They land at any time before what waits for
+// The tensor memory accelerator (TMA): boxes of a tensor on their way to shared memory, and back. They land at any time before what waits for
 // them, as the seed wants. In: maps, places. Out: data, zeros where the box goes past the tensor.
 #include "tiles.h"
 
@@ -102,7 +102,7 @@ void kiln_emu_load_tile(thread *thread, void *to, int32_t number, const int32_t 
   tile *tile = barrier == NULL ? NULL : start(thread, to, number, at, "a tile's write", line);
   if (tile == NULL) return;
   if (!barrier->is_fenced) {
-    kiln_grid_find(grid, thread, "tile", line, NULL, "the copy engine does not know of the barrier: no fence follows its initialisation");
+    kiln_grid_find(grid, thread, "tile", line, NULL, "TMA does not know of the barrier: no fence follows its initialisation");
   }
   tile->barrier = barrier;
   grid->tile_count++;
@@ -118,7 +118,7 @@ void kiln_emu_store_tile(thread *thread, int32_t number, const int32_t *at, cons
   tile->group = thread->tile_groups;
   grid->tile_count++;
   kiln_grid_shared_access(thread, tile->offset, tile->bytes, READS, line);
-  kiln_grid_shared_check_fence(thread, tile->offset, tile->bytes, "the copy engine reads", line);
+  kiln_grid_shared_check_fence(thread, tile->offset, tile->bytes, "TMA reads", line);
   kiln_grid_shared_busy(grid, tile->offset, tile->bytes, 1);
   tile->is_moved = lands_at_once(grid);
   if (tile->is_moved) move(grid, tile, true);
@@ -143,7 +143,7 @@ void kiln_grid_tiles_end(kiln_emulator *grid) {
   while (grid->tile_count > 0) {
     const tile *tile = &grid->tiles[0];
     if (!grid->is_abandoned) {
-      kiln_grid_find(grid, &grid->all[tile->thread], "tile end", tile->line, NULL, "the unit has ended while a tile's %s was in flight",
+      kiln_grid_find(grid, &grid->all[tile->thread], "tile end", tile->line, NULL, "the thread block has ended while a tile's %s was in flight",
                      tile->barrier != NULL ? "load" : "store");
     }
     land(grid, 0);

@@ -37,7 +37,7 @@ kiln_status kiln_run(const kiln_program_info *program, const kiln_tensor *inputs
 /// The same, and writes the value of every symbol. Where the sizes of outputs depend on the inputs' elements, their tensors have room
 /// for the most that there can be (kiln_output_shape), and the program fills the beginning, densely: the shape that is there
 /// is kiln_output_shape_for_symbols of these values.
-kiln_status kiln_run_measured(const kiln_program_info *program, const kiln_tensor *inputs, int64_t input_count,
+kiln_status kiln_run_data_dependent(const kiln_program_info *program, const kiln_tensor *inputs, int64_t input_count,
                               const kiln_tensor *outputs, int64_t output_count, int64_t *symbols_out);
 
 /// Checks the inputs' types (not their data, which may be null) and writes the value of every symbol; of one that a call measures,
@@ -113,7 +113,7 @@ kiln_status kiln_set_threads(int64_t count);
 int64_t kiln_threads(void);
 
 /// Makes calls that start afterwards run on the caller's threads: `parallel(pool, …)` must run the task over all of
-/// `0..<units`, in pieces, never two at once with the same worker index, which is in `0..<workers`, and return when all is
+/// `0..<items`, in pieces, never two at once with the same worker index, which is in `0..<workers`, and return when all is
 /// done. It is never called from inside one of its tasks, but it is called by every thread that calls kiln_run. Null for
 /// `parallel` goes back to Kiln's own pool. `pool` must outlive all calls that started with it.
 kiln_status kiln_lend_pool(kiln_parallel parallel, void *pool, int64_t workers);

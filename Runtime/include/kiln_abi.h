@@ -53,9 +53,9 @@ typedef struct kiln_call {
   int64_t *symbols;       ///< value of each symbol; the entry writes those that it measures
   char *arena;            ///< `arena_size(symbols, workers)` bytes, 64-byte aligned; contents undefined; null where that is 0
   void *pool;             ///< passed back to `parallel`
-  /// Runs `task` over units `0..<units`, in pieces, on any number of threads, and returns when all is done; what a unit wrote
-  /// is then visible to the caller. `work` estimates the scalar operations of all units together: little work stays inline.
-  void (*parallel)(void *pool, kiln_task task, void *frame, int64_t units, int64_t work);
+  /// Runs `task` over work items `0..<items`, in pieces, on any number of threads, and returns when all is done; what a work item wrote
+  /// is then visible to the caller. `work` estimates the scalar operations of all work items together: little work stays inline.
+  void (*parallel)(void *pool, kiln_task task, void *frame, int64_t items, int64_t work);
   int64_t workers; ///< a task's worker index is in `0..<workers`
   uint64_t *status; ///< a word for each of the program's index checks, which the entry writes; may be null where there are none
 } kiln_call;
@@ -76,12 +76,12 @@ typedef struct kiln_program_info {
   uint32_t flags;       ///< 0
   const char *name;
   int64_t symbol_count;
-  const char *const *symbols; ///< names; those of measured symbols come last
+  const char *const *symbols; ///< names; those of data-dependent symbols come last
   int64_t input_count;
   const kiln_tensor_info *inputs;
   int64_t output_count;
   const kiln_tensor_info *outputs;
-  /// Bytes of scratch memory for a call; negative where the size is beyond 64 bits. Measured symbols don't count in it.
+  /// Bytes of scratch memory for a call; negative where the size is beyond 64 bits. Data-dependent symbols don't count in it.
   int64_t (*arena_size)(const int64_t *symbols, int64_t workers);
   /// Runs the program: 0, or 1 + the index into `messages` of the run-time check that failed.
   int32_t (*entry)(const kiln_call *call);
@@ -89,7 +89,7 @@ typedef struct kiln_program_info {
   const char *const *messages;
   int64_t device_count;
   const struct kiln_device_program *devices; ///< the same program for GPUs, the most demanding first; may be null
-  int64_t measured_count; ///< how many of the last symbols are sizes that a call finds out from the inputs' elements
+  int64_t data_dependent_count; ///< how many of the last symbols are sizes that a call finds out from the inputs' elements
   const kiln_dim *bounds; ///< the most that each of these can be, over the symbols before them all; may be null where there are none
   uint64_t cpu_features;  ///< bit KILN_CPU_… for each extension of the processor that the entry and arena_size may use
   const char *processor;  ///< what these were compiled for, such as "x86-64-v3"; may be null
@@ -155,7 +155,7 @@ typedef struct kiln_image {
   int64_t bytes;
 } kiln_image;
 
-/// A view of memory that the copy engine moves tiles of; what cuTensorMapEncodeTiled is given. Axes from the innermost on.
+/// A view of memory that TMA moves tiles of; what cuTensorMapEncodeTiled is given. Axes from the innermost on.
 typedef struct kiln_tensor_map {
   const void *base;     ///< on the device
   int32_t dtype;        ///< a KILN_ code
@@ -170,18 +170,18 @@ typedef struct kiln_tensor_map {
 typedef struct kiln_kernel_info {
   const char *name;     ///< its symbol in the images
   const char *location; ///< the source line it comes from, or ""
-  int32_t threads;      ///< of a unit
-  int32_t shared_bytes; ///< of a unit; more than 48 KiB has to be asked for
+  int32_t threads;      ///< of a work item
+  int32_t shared_bytes; ///< of a work item; more than 48 KiB has to be asked for
   int32_t parameter_count;
   int32_t map_count;
   /// The emulated kernel, `void(kiln_emulated_thread *, const int64_t *parameters)` run by every thread; null elsewhere.
   void *emulated;
 } kiln_kernel_info;
 
-/// One launch: `units` teams of the kernel's threads. What it points to is valid during the call alone.
+/// One launch: `items` thread blocks of the kernel's threads. What it points to is valid during the call alone.
 typedef struct kiln_launch {
   int64_t kernel; ///< its number
-  int64_t units;  ///< 0 is allowed, and does nothing; up to 2^31 - 1
+  int64_t items;  ///< 0 is allowed, and does nothing; up to 2^31 - 1
   const int64_t *parameters;
   const kiln_tensor_map *maps;
 } kiln_launch;

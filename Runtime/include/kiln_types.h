@@ -68,12 +68,12 @@ typedef enum kiln_place {
   KILN_PLACE_GPU = 2 ///< fails without a GPU
 } kiln_place;
 
-/// Work on units `begin..<end` of a kernel. The result must not depend on how units are grouped or who runs them; `worker`
+/// Work on work items `begin..<end` of a kernel. The result must not depend on how work items are grouped or who runs them; `worker`
 /// (in `0..<workers` of the call) only picks scratch memory that no other running task uses.
 typedef void (*kiln_task)(void *frame, int64_t begin, int64_t end, int64_t worker);
 
-/// Runs a task over units, as `kiln_lend_pool` says; `work` estimates the scalar operations of all units together.
-typedef void (*kiln_parallel)(void *pool, kiln_task task, void *frame, int64_t units, int64_t work);
+/// Runs a task over work items, as `kiln_lend_pool` says; `work` estimates the scalar operations of all work items together.
+typedef void (*kiln_parallel)(void *pool, kiln_task task, void *frame, int64_t items, int64_t work);
 
 #ifdef __cplusplus
 }

@@ -65,8 +65,8 @@ bool kiln_job_enter(kiln_job *job) {
   return true;
 }
 
-void kiln_job_leave(kiln_job *job, bool has_units) {
-  if (!has_units) atomic_fetch_or_explicit(&job->gate, KILN_GATE_SHUT, memory_order_relaxed);
+void kiln_job_leave(kiln_job *job, bool has_items) {
+  if (!has_items) atomic_fetch_or_explicit(&job->gate, KILN_GATE_SHUT, memory_order_relaxed);
   unsigned gate = atomic_fetch_add_explicit(&job->gate, KILN_SEAT - 1u, memory_order_release);
   if ((gate & KILN_CALLER_ASLEEP) != 0 && (gate & KILN_ACTIVE_MASK) == 1) kiln_wake(&job->gate, 1);
 }

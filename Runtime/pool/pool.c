@@ -1,15 +1,15 @@
-// The thread pool. In: tasks and numbers of units, from several callers at once. Out: each task, run over all its units by its caller
+// The thread pool. In: tasks and numbers of work items, from several callers at once. Out: each task, run over all its work items by its caller
 // and by workers.
 //
 // Each caller works on its own job, and has a core for that. The cores that are left are the workers': they go where the fewest are,
 // and where calls come to need their cores they step back after the chunk that they are at. So two callers on two cores run side by
 // side, each on one; one caller alone has both.
 //
-// A job's units are cut into one part for each thread, the same part of the same units each time, so that what a kernel left in a
+// A job's work items are cut into one part for each thread, the same part of the same work items each time, so that what a kernel left in a
 // core's cache is where the next one looks for it. A thread takes chunks of its own part and then of the others', so a thread that is
 // late costs nothing.
 //
-//     units   [ part 0            | part 1            | part 2            ]
+//     work items   [ part 0            | part 1            | part 2            ]
 //              next→        end    next→        end    next→        end
 #define _GNU_SOURCE
 #include "pool.h"
@@ -120,12 +120,12 @@ static bool is_needed_elsewhere(const kiln_job *job, int64_t worker) {
   return kiln_job_choose(worker, &there) != NULL && there + 1 < here;
 }
 
-typedef enum { NO_UNITS, NEEDED_ELSEWHERE, NO_CORE } why_left;
+typedef enum { NO_ITEMS, NEEDED_ELSEWHERE, NO_CORE } why_left;
 
 /// Why a helper should leave its job now; NO_UNITS: it should not.
 static why_left reason_to_leave(const kiln_job *job, int64_t worker) {
   if (must_stop_helping()) return NO_CORE;
-  return kiln_worker_is_dismissed(worker) || is_needed_elsewhere(job, worker) ? NEEDED_ELSEWHERE : NO_UNITS;
+  return kiln_worker_is_dismissed(worker) || is_needed_elsewhere(job, worker) ? NEEDED_ELSEWHERE : NO_ITEMS;
 }
 
 /// Takes chunks, beginning with the thread's own part, until all parts are empty or, if it is a worker, it should leave.
@@ -134,15 +134,15 @@ static why_left take_parts(kiln_job *job, int64_t worker) {
     kiln_job_part *from = &job->parts[(worker + i) % job->part_count];
     // Looked at before it is taken from, as looking leaves the cache line shared.
     while (atomic_load_explicit(&from->next, memory_order_relaxed) < from->end) {
-      why_left why = worker > 0 ? reason_to_leave(job, worker) : NO_UNITS;
-      if (why != NO_UNITS) return why;
+      why_left why = worker > 0 ? reason_to_leave(job, worker) : NO_ITEMS;
+      if (why != NO_ITEMS) return why;
       uint64_t begin = atomic_fetch_add_explicit(&from->next, job->chunk, memory_order_relaxed);
       if (begin >= from->end) break;
       uint64_t end = from->end - begin < job->chunk ? from->end : begin + job->chunk;
       run_marked(job->session, job->task, job->frame, (int64_t)begin, (int64_t)end, worker);
     }
   }
-  return NO_UNITS;
+  return NO_ITEMS;
 }
 
 /// A worker's life between two calls: helps where help is needed most, until there is no job with a seat or no core.
@@ -153,7 +153,7 @@ static void help(int64_t worker) {
     if (!kiln_job_enter(job)) continue;
     // The job may be another caller's by now, whose scratch memory is for fewer workers.
     why_left why = worker < job->session->workers ? take_parts(job, worker) : NEEDED_ELSEWHERE;
-    kiln_job_leave(job, why != NO_UNITS);
+    kiln_job_leave(job, why != NO_ITEMS);
     if (why == NO_CORE) return;
   }
   atomic_fetch_sub_explicit(&pool.helpers, 1, memory_order_relaxed);
@@ -201,10 +201,10 @@ void kiln_pool_limit(int64_t threads) {
   kiln_workers_limit(threads - 1);
 }
 
-/// Cuts the units into the job's parts.
-static void cut(kiln_job *job, int64_t units, int64_t work, int64_t threads) {
-  int64_t part_count = units < threads ? units : threads;
-  int64_t size = units / part_count, larger = units % part_count;
+/// Cuts the work items into the job's parts.
+static void cut(kiln_job *job, int64_t items, int64_t work, int64_t threads) {
+  int64_t part_count = items < threads ? items : threads;
+  int64_t size = items / part_count, larger = items % part_count;
   uint64_t begin = 0;
   for (int64_t i = 0; i < part_count; i++) {
     uint64_t end = begin + (uint64_t)size + (i < larger);
@@ -212,16 +212,16 @@ static void cut(kiln_job *job, int64_t units, int64_t work, int64_t threads) {
     job->parts[i].end = end;
     begin = end;
   }
-  int64_t chunk = units / (part_count * CHUNKS_PER_PART), smallest = units / (work / CHUNK_WORK + 1);
+  int64_t chunk = items / (part_count * CHUNKS_PER_PART), smallest = items / (work / CHUNK_WORK + 1);
   if (chunk < smallest) chunk = smallest;
   job->chunk = (uint64_t)(chunk > 1 ? chunk : 1);
   job->part_count = part_count;
 }
 
-/// The caller's side of a job: cuts the units, calls the workers, works, and waits.
-static void run_job(kiln_job *job, const kiln_session *session, kiln_task task, void *frame, int64_t units, int64_t work,
+/// The caller's side of a job: cuts the work items, calls the workers, works, and waits.
+static void run_job(kiln_job *job, const kiln_session *session, kiln_task task, void *frame, int64_t items, int64_t work,
                     int64_t threads, int64_t started) {
-  cut(job, units, work, threads);
+  cut(job, items, work, threads);
   job->task = task;
   job->frame = frame;
   job->session = session;
@@ -253,7 +253,7 @@ static void run_lent(void *frame, int64_t begin, int64_t end, int64_t worker) {
 }
 
 /// Runs the task on the pool, unless it has no thread to help.
-static bool run_shared(const kiln_session *session, kiln_task task, void *frame, int64_t units, int64_t work) {
+static bool run_shared(const kiln_session *session, kiln_task task, void *frame, int64_t items, int64_t work) {
   int64_t worthwhile = work / (INLINE_WORK / 2);
   int64_t threads = session->workers < worthwhile ? session->workers : worthwhile;
   if (threads > KILN_MAX_WORKERS) threads = KILN_MAX_WORKERS;
@@ -265,23 +265,23 @@ static bool run_shared(const kiln_session *session, kiln_task task, void *frame,
   int64_t started = kiln_workers_start(threads - 1, help);
   kiln_job *job = started > 0 ? kiln_job_take() : NULL;
   if (job == NULL) return false;
-  run_job(job, session, task, frame, units, work, threads, started);
+  run_job(job, session, task, frame, items, work, threads, started);
   kiln_job_give(job);
   return true;
 }
 
-void kiln_pool_parallel(void *pool_of_call, kiln_task task, void *frame, int64_t units, int64_t work) {
+void kiln_pool_parallel(void *pool_of_call, kiln_task task, void *frame, int64_t items, int64_t work) {
   const kiln_session *session = pool_of_call;
-  if (units <= 0) return;
+  if (items <= 0) return;
   if (current.session != NULL) {
     // Inside a task of this call the index stays; another call, made by a kernel, is alone on its scratch memory.
-    run_marked(session, task, frame, 0, units, current.session == session ? current.worker : 0);
+    run_marked(session, task, frame, 0, items, current.session == session ? current.worker : 0);
     return;
   }
-  bool is_serial = units == 1 || work < INLINE_WORK || session->workers <= 1;
+  bool is_serial = items == 1 || work < INLINE_WORK || session->workers <= 1;
   if (!is_serial && session->lent != NULL) {
-    session->lent(session->lent_pool, run_lent, &(lent_job){session, task, frame}, units, work);
+    session->lent(session->lent_pool, run_lent, &(lent_job){session, task, frame}, items, work);
     return;
   }
-  if (is_serial || !run_shared(session, task, frame, units, work)) run_marked(session, task, frame, 0, units, 0);
+  if (is_serial || !run_shared(session, task, frame, items, work)) run_marked(session, task, frame, 0, items, 0);
 }

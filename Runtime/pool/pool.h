@@ -1,4 +1,4 @@
-// The pool of threads. In: jobs of several callers at once. Out: their units, run by the callers and by workers that are spread over them.
+// The pool of threads. In: jobs of several callers at once. Out: their work items, run by the callers and by workers that are spread over them.
 #ifndef KILN_POOL_H
 #define KILN_POOL_H
 
@@ -22,7 +22,7 @@ bool kiln_pool_begin(void);
 void kiln_pool_end(void);
 
 /// The `parallel` of a kiln_call whose `pool` is a kiln_session.
-void kiln_pool_parallel(void *session, kiln_task task, void *frame, int64_t units, int64_t work);
+void kiln_pool_parallel(void *session, kiln_task task, void *frame, int64_t items, int64_t work);
 
 /// Whether this thread is inside a task.
 bool kiln_inside_task(void);
@@ -33,7 +33,7 @@ void kiln_pool_limit(int64_t threads);
 // jobs.c, for the pool alone ---------------------------------------------------------------------------------------------
 
 /// The gate says who may be and who is at the job: seats left in the high bits, workers at work in the low ones. A caller opens it with
-/// as many seats as it wants helpers; when it finds no more units it shuts the gate and waits for the workers at work. One that comes
+/// as many seats as it wants helpers; when it finds no more work items it shuts the gate and waits for the workers at work. One that comes
 /// later finds it shut, so a job's fields never change under a worker.
 enum { KILN_SEAT = 1 << 12, KILN_ACTIVE_MASK = KILN_SEAT - 1, KILN_SEAT_MASK = ((1 << 12) - 1) * KILN_SEAT };
 #define KILN_GATE_SHUT (1u << 30)
@@ -44,7 +44,7 @@ typedef struct {
   uint64_t end;
 } kiln_job_part;
 
-/// A task over units, of one caller at a time. Its lines: what its start and its end write, and what is only read between.
+/// A task over work items, of one caller at a time. Its lines: what its start and its end write, and what is only read between.
 typedef struct kiln_job {
   _Alignas(64) atomic_uint gate;
   _Atomic int64_t workers; ///< a worker's index must be below
@@ -69,8 +69,8 @@ kiln_job *kiln_job_choose(int64_t worker, unsigned *at_work);
 /// Takes a seat; false where none is left.
 bool kiln_job_enter(kiln_job *job);
 
-/// Gets up. The seat stays free for another where the job has units left; else the gate is shut.
-void kiln_job_leave(kiln_job *job, bool has_units);
+/// Gets up. The seat stays free for another where the job has work items left; else the gate is shut.
+void kiln_job_leave(kiln_job *job, bool has_items);
 
 /// Shuts the gate and returns when no worker is at the job any more; asleep at once where the workers need the caller's core.
 void kiln_job_await(kiln_job *job, bool is_crowded);

@@ -130,8 +130,8 @@ static void bind_symbols(const kiln_tensor_info *info, const kiln_tensor *tensor
 }
 
 /// Gives each symbol that a call measures the most that it can be.
-static kiln_status bind_measured(const kiln_program_info *program, int64_t *symbols) {
-  int64_t given = program->symbol_count - program->measured_count;
+static kiln_status bind_data_dependent(const kiln_program_info *program, int64_t *symbols) {
+  int64_t given = program->symbol_count - program->data_dependent_count;
   for (int64_t k = given; k < program->symbol_count; k++) {
     const kiln_dim *bound = &program->bounds[k - given];
     const char *why = "less than 0";
@@ -157,7 +157,7 @@ kiln_status kiln_bind(const kiln_program_info *program, const kiln_tensor *input
     if (status != KILN_OK) return status;
     bind_symbols(at.info, &inputs[i], program->symbol_count, symbols);
   }
-  for (int64_t k = 0; k < program->symbol_count - program->measured_count; k++)
+  for (int64_t k = 0; k < program->symbol_count - program->data_dependent_count; k++)
     if (symbols[k] == UNBOUND)
       return kiln_fail(KILN_UNBOUND_SYMBOL, "symbol '%s' of program '%s' is nowhere a whole dimension of an input",
                        program->symbols != NULL && program->symbols[k] != NULL ? program->symbols[k] : "?",
@@ -167,7 +167,7 @@ kiln_status kiln_bind(const kiln_program_info *program, const kiln_tensor *input
     status = check_sizes(&at, &inputs[i], symbols);
     if (status != KILN_OK) return status;
   }
-  return bind_measured(program, symbols);
+  return bind_data_dependent(program, symbols);
 }
 
 kiln_status kiln_check_outputs(const kiln_program_info *program, const int64_t *symbols, const kiln_tensor *outputs,

@@ -45,8 +45,8 @@ kiln_status kiln_check_table(const kiln_program_info *program) {
   bool fits = program->symbol_count >= 0 && program->input_count >= 0 && program->output_count >= 0 &&
               (program->inputs != NULL || program->input_count == 0) &&
               (program->outputs != NULL || program->output_count == 0) && program->device_count >= 0 &&
-              (program->devices != NULL || program->device_count == 0) && program->measured_count >= 0 &&
-              program->measured_count <= program->symbol_count && (program->bounds != NULL || program->measured_count == 0) &&
+              (program->devices != NULL || program->device_count == 0) && program->data_dependent_count >= 0 &&
+              program->data_dependent_count <= program->symbol_count && (program->bounds != NULL || program->data_dependent_count == 0) &&
               ((program->entry != NULL && program->arena_size != NULL) || program->device_count > 0) && program->check_count >= 0 &&
               (program->checks != NULL || program->check_count == 0);
   if (!fits) return kiln_fail(KILN_MALFORMED_PROGRAM, "the table of program '%s' is incomplete", kiln_name_of(program));

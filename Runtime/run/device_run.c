@@ -81,7 +81,7 @@ static kiln_status place_tensors(kiln_device *device, const kiln_tensor *tensors
 }
 
 /// Bytes of an output as the symbols give them, where the caller's tensor has room for more.
-static kiln_status measured_bytes(const kiln_program_info *program, const int64_t *symbols, int64_t index, int64_t *bytes_out) {
+static kiln_status data_dependent_bytes(const kiln_program_info *program, const int64_t *symbols, int64_t index, int64_t *bytes_out) {
   const kiln_tensor_info *info = &program->outputs[index];
   int64_t few[16], *shape = info->rank <= 16 ? few : malloc((size_t)info->rank * sizeof *shape);
   if (shape == NULL) return kiln_fail(KILN_OUT_OF_MEMORY, "there is no memory for a shape of %d sizes", (int)info->rank);
@@ -102,7 +102,7 @@ kiln_status kiln_device_run(kiln_device *device, const kiln_program_info *progra
   if (status == KILN_OK) status = kiln_device_invoke(device, program, memory, memory + input_count, symbols);
   for (int64_t i = 0; i < output_count && status == KILN_OK; i++) {
     int64_t bytes = bytes_of(&outputs[i]);
-    if (program->measured_count > 0) status = measured_bytes(program, symbols, i, &bytes);
+    if (program->data_dependent_count > 0) status = data_dependent_bytes(program, symbols, i, &bytes);
     if (status == KILN_OK) status = kiln_device_read(device, outputs[i].data, memory[input_count + i], bytes);
   }
   if (status == KILN_OK && output_count == 0) status = kiln_device_wait(device);

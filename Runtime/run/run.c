@@ -128,10 +128,10 @@ static kiln_status run_checked(const kiln_program_info *program, const kiln_tens
 
 kiln_status kiln_run(const kiln_program_info *program, const kiln_tensor *inputs, int64_t input_count,
                      const kiln_tensor *outputs, int64_t output_count) {
-  return kiln_run_measured(program, inputs, input_count, outputs, output_count, NULL);
+  return kiln_run_data_dependent(program, inputs, input_count, outputs, output_count, NULL);
 }
 
-kiln_status kiln_run_measured(const kiln_program_info *program, const kiln_tensor *inputs, int64_t input_count,
+kiln_status kiln_run_data_dependent(const kiln_program_info *program, const kiln_tensor *inputs, int64_t input_count,
                               const kiln_tensor *outputs, int64_t output_count, int64_t *symbols_out) {
   kiln_status status = kiln_check_table(program);
   if (status != KILN_OK) return status;
@@ -171,7 +171,7 @@ kiln_status kiln_peak_memory(const kiln_program_info *program, const int64_t *sy
     return kiln_fail(KILN_NULL_ARGUMENT, "the symbols or the place for the number of bytes are null");
   if (program->arena_size == NULL)
     return kiln_fail(KILN_NO_DEVICE, "program '%s' was compiled for GPUs alone", kiln_name_of(program));
-  for (int64_t k = 0; k < program->symbol_count - program->measured_count; k++)
+  for (int64_t k = 0; k < program->symbol_count - program->data_dependent_count; k++)
     if (symbols[k] < 0)
       return kiln_fail(KILN_WRONG_SHAPE, "symbol '%s' of program '%s' is %" PRId64 ": sizes are never negative",
                        kiln_symbol_name(program, k) != NULL ? kiln_symbol_name(program, k) : "?", kiln_name_of(program), symbols[k]);

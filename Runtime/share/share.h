@@ -18,7 +18,7 @@ typedef struct kiln_services {
   _Atomic uint32_t is_serving; ///< whether it uses its own services, and others may too
   bool (*begin)(void);         ///< kiln_pool_begin, and so on
   void (*end)(void);
-  void (*parallel)(void *session, kiln_task task, void *frame, int64_t units, int64_t work);
+  void (*parallel)(void *session, kiln_task task, void *frame, int64_t items, int64_t work);
   bool (*is_inside_task)(void);
   void (*limit)(int64_t threads);
   char *(*arena_acquire)(int64_t bytes);

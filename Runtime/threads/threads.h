@@ -12,8 +12,8 @@ void kiln_session_end(const kiln_session *session);
 int64_t kiln_own_threads(void);
 
 /// The `parallel` of a kiln_call whose `pool` is a kiln_session.
-static inline void kiln_session_parallel(void *session, kiln_task task, void *frame, int64_t units, int64_t work) {
-  kiln_shared()->parallel(session, task, frame, units, work);
+static inline void kiln_session_parallel(void *session, kiln_task task, void *frame, int64_t items, int64_t work) {
+  kiln_shared()->parallel(session, task, frame, items, work);
 }
 
 #endif

@@ -91,7 +91,7 @@ struct GraphContent {
 extension Program {
     /// The arguments alone.
     var interface: Program {
-        Program(name: name, symbols: symbols, measured: measured, buffers: buffers.filter {
+        Program(name: name, symbols: symbols, dataDependent: dataDependent, buffers: buffers.filter {
             switch $0.storage {
             case .input, .output: true
             case .arena, .constant, .packed, .status: false

@@ -54,12 +54,12 @@ public final class Executable: @unchecked Sendable {
     ///   - accelerator: where to run; nil for the host.
     /// - Returns: the outputs, in new buffers of the same place. A GPU may still be at work on them; whatever uses them waits.
     public func run(_ inputs: [DeviceBuffer], symbols values: [Int] = [], on accelerator: Accelerator? = nil) throws -> [DeviceBuffer] {
-        try runMeasured(inputs, symbols: values, on: accelerator).outputs
+        try runDataDependent(inputs, symbols: values, on: accelerator).outputs
     }
 
     /// Runs the program, and gives the values of all symbols beside the outputs: those that the call measured were at their bounds before,
     /// and the buffers have room for as much. What is in them has the shapes that `outputShapes` gives for these values.
-    public func runMeasured(_ inputs: [DeviceBuffer], symbols values: [Int] = [],
+    public func runDataDependent(_ inputs: [DeviceBuffer], symbols values: [Int] = [],
                             on accelerator: Accelerator? = nil) throws -> (outputs: [DeviceBuffer], symbols: [Int]) {
         precondition(inputs.count == self.inputs.count && values.count == symbols.count, "a call takes what the program declares")
         let sizes = try fixedSizes ?? outputShapes(symbols: values).enumerated()

@@ -57,8 +57,8 @@ package struct FormTable {
 
 /// How much a kernel that computes a value anew for each use would spend on it.
 package enum InlineCost {
-    /// The greatest number of steps of a reduction or contraction that is written out in place.
-    package static let writtenOutSteps = 32
+    /// The greatest number of steps of a reduction or contraction that is unrolled.
+    package static let unrolledSteps = 32
 
     /// Rough scalar operations an element of the form costs.
     package static func of(_ form: Form) -> Int {
@@ -87,8 +87,8 @@ extension Form {
         case .elementwise, .view, .gather: return true
         case .reduce(_, let axes):
             let steps = axes.reduce(1) { $0 * operands[0].shape[$1] }
-            return (steps.constant ?? .max) <= InlineCost.writtenOutSteps
-        case .contract(let contraction): return contraction.isWrittenOut
+            return (steps.constant ?? .max) <= InlineCost.unrolledSteps
+        case .contract(let contraction): return contraction.isUnrolled
         default: return false
         }
     }
@@ -110,10 +110,10 @@ extension Contraction {
     package var steps: Dim { sizes[outputRank...].reduce(1, *) }
 
     /// Whether each element takes few steps.
-    package var isShort: Bool { (steps.constant ?? .max) <= InlineCost.writtenOutSteps }
+    package var isShort: Bool { (steps.constant ?? .max) <= InlineCost.unrolledSteps }
 
     /// Few steps, and an operand whose elements all serve once: nothing is gained by packing.
-    package var isWrittenOut: Bool {
+    package var isUnrolled: Bool {
         guard isShort else { return false }
         let outputs = Set(0..<outputRank).filter { sizes[$0] != 1 }
         return (outputs.isSubset(of: leftVariables) || outputs.isSubset(of: rightVariables)) && sliding == nil

@@ -100,7 +100,7 @@ extension Fusion {
         return true
     }
 
-    /// The steps of a reduction or contraction that is written out.
+    /// The steps of a reduction or contraction that is unrolled.
     private func steps(of position: Int) -> Int {
         switch table.forms[position] {
         case .reduce(_, let axes):
@@ -145,7 +145,7 @@ extension Fusion {
         return min(most, 1 << 20) * min(inner, 1 << 20)
     }
 
-    /// Whether readers that have a view, or what else they compute in place, written out would be longer than it is worth.
+    /// Whether readers that have a view, or what else they compute in place, unrolled would be longer than it is worth.
     func isTooLongToClone(_ position: Int) -> Bool {
         let length = lengths[position]
         if length > model.viewLength || indexLengths[position] > model.indexLength { return true }

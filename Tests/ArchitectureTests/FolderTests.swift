@@ -7,6 +7,8 @@ struct FolderTests {
     private static let floors: [String: [String]] = [
         "KilnIR": ["Scalars", "Tensors", "Graph", "Text"],
         "KilnOps": ["Scalars", "Elementwise", "Structural", "Spellings", "Catalogue", "Interpreter"],
+        "KilnKernels": ["Targets", "LoopIR", "Maths", "Memory", "Lowering", "Schedules"],
+        "KilnLLVM": ["Module", "Functions", "Constants", "Kernels", "Plan", "Entry", "Artifacts"],
     ]
 
     /// A type that a file declares at its outermost level for others to see.

@@ -53,8 +53,8 @@ struct AttentionTests {
         #expect(count == cases.count)
     }
 
-    /// Kernels for GPUs: matrix units for short floats forward, a row or key at a time otherwise.
-    @Test(arguments: ["attention", "attention_backward"], [DType.f32, .bf16, .f16]) func teamKernels(_ name: String, _ dtype: DType) throws {
+    /// Kernels for GPUs: tensor cores for short floats forward, a row or key at a time otherwise.
+    @Test(arguments: ["attention", "attention_backward"], [DType.f32, .bf16, .f16]) func threadBlockKernels(_ name: String, _ dtype: DType) throws {
         let op = try #require(Catalogue.op(named: name))
         var cases = [Case(op, Self.sample(op, dtype, heads: (2, 1), (5, 70, 16, 16), causal: 65)), Case(op, Self.sample(op, dtype, (3, 7, 12, 9), mask: .bool))]
         if name == "attention", dtype != .f32 {

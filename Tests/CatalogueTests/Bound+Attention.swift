@@ -14,7 +14,7 @@ extension Bound {
 
     /// Forward. A score is a sum of E products, scaled, and the mask: its error is at most δ = γ(E + 3) (scale Σ|q||k| + |mask|), and
     /// its weight's factor e^±δ; the exponential errs by 2 ulp, and each of the rescalings by a block's new maximum, of which there are
-    /// at most as many as keys, by 3 more and the subtraction's rounding. Matrix units take weights of short floats rounded to the operands'
+    /// at most as many as keys, by 3 more and the subtraction's rounding. Tensor cores take weights of short floats rounded to the operands'
     /// dtype: one more unit of that. With all weights off by a factor 1 ± ε, numerator and denominator each err by ε Σ p|v| at most,
     /// beside the rounding of their own sums over the keys.
     ///

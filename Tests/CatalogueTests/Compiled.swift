@@ -85,7 +85,7 @@ struct Compiled {
 
     private func run(_ inputs: [Literal], on accelerator: Accelerator?) throws -> [Literal] {
         let buffers = try inputs.map { input in try input.bytes.withUnsafeBytes { try DeviceBuffer(copying: $0) } }
-        let (results, symbols) = try executable.runMeasured(buffers, symbols: executable.bind(inputs.map { ($0.dtype, $0.shape) }), on: accelerator)
+        let (results, symbols) = try executable.runDataDependent(buffers, symbols: executable.bind(inputs.map { ($0.dtype, $0.shape) }), on: accelerator)
         let shapes = try executable.outputShapes(symbols: symbols)
         return try zip(results, zip(executable.outputs, shapes)).map { buffer, port in
             let (dtype, shape) = (port.0.dtype, port.1)

@@ -1,4 +1,4 @@
-// Contractions by sm_90a's matrix units and copy engine, on the emulated grid against the interpreter: layouts, edges, outer axes, parts
+// Contractions by sm_90a's tensor cores and TMA, on the emulated grid against the interpreter: layouts, edges, outer axes, parts
 // of the depth, epilogues. Elements are multiples of a quarter, so that sums are exact and every bit must agree.
 
 import KilnIR
@@ -41,7 +41,7 @@ import Testing
         }
     }
 
-    /// Runs a product in several orders of threads; all must give the interpreter's bits, by the matrix units.
+    /// Runs a product in several orders of threads; all must give the interpreter's bits, by the tensor cores.
     private func check(_ product: Product, sourceLocation: Testing.SourceLocation = #_sourceLocation) throws {
         let graph = try product.graph()
         let symbols = product.isSymbolic ? ["m": product.m] : [:]
@@ -84,7 +84,7 @@ import Testing
     @Test func outerAxes() throws {
         try check(Product(m: 40, n: 72, k: 24, outer: [2, 3]))
         try check(Product(m: 70, n: 72, k: 24, outer: [3], rightTransposed: true, hasEpilogue: true, isSymbolic: true))
-        // More tiles than units: the ring goes on from one to the next.
+        // More tiles than work items: the ring goes on from one to the next.
         try check(Product(m: 8, n: 16, k: 136, outer: [300], result: .bf16))
     }
 

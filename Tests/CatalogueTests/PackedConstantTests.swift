@@ -16,7 +16,7 @@ import Testing
         /// The type of the input, whose sizes may be symbols.
         var type: Shape?
         /// Whether columns are so few that the weight's rows lie in vectors (of 16 numbers).
-        var isTurned = false
+        var isTransposed = false
         let apply: @Sendable (Value, Value) -> Value
     }
 
@@ -33,11 +33,11 @@ import Testing
         Sample(testDescription: "heads", shape: [5, 11, 48], weight: [48, 3, 20]) { $0.einsum("bse,ehd->bhsd", $1) },
         Sample(testDescription: "convolution", shape: [2, 5, 17, 19], weight: [24, 5, 3, 3]) { $0.conv2d($1, padding: 1) },
         Sample(testDescription: "pointwise convolution", shape: [1, 40, 9, 9], weight: [64, 40, 1, 1]) { $0.conv2d($1) },
-        Sample(testDescription: "deep convolution", shape: [1, 256, 7, 7], weight: [32, 256, 3, 3], isTurned: true) { $0.conv2d($1, padding: 1) },
-        Sample(testDescription: "small image", shape: [1, 48, 14, 14], weight: [96, 48, 3, 3], isTurned: true) { $0.conv2d($1, padding: 1) * 2 + 1 },
-        Sample(testDescription: "smaller image", shape: [1, 160, 7, 7], weight: [92, 160, 1, 1], isTurned: true) { $0.conv2d($1).relu() },
-        Sample(testDescription: "steps", shape: [2, 40, 13, 13], weight: [64, 40, 3, 3], isTurned: true) { $0.conv2d($1, stride: 2, padding: 1) },
-        Sample(testDescription: "few columns", shape: [320, 7], weight: [70, 320], isTurned: true) { $1.matmul($0) },
+        Sample(testDescription: "deep convolution", shape: [1, 256, 7, 7], weight: [32, 256, 3, 3], isTransposed: true) { $0.conv2d($1, padding: 1) },
+        Sample(testDescription: "small image", shape: [1, 48, 14, 14], weight: [96, 48, 3, 3], isTransposed: true) { $0.conv2d($1, padding: 1) * 2 + 1 },
+        Sample(testDescription: "smaller image", shape: [1, 160, 7, 7], weight: [92, 160, 1, 1], isTransposed: true) { $0.conv2d($1).relu() },
+        Sample(testDescription: "steps", shape: [2, 40, 13, 13], weight: [64, 40, 3, 3], isTransposed: true) { $0.conv2d($1, stride: 2, padding: 1) },
+        Sample(testDescription: "few columns", shape: [320, 7], weight: [70, 320], isTransposed: true) { $1.matmul($0) },
         Sample(testDescription: "convolution of any batch", shape: [3, 5, 12, 12], weight: [24, 5, 3, 3], type: ["n", 5, 12, 12]) { $0.conv2d($1) },
     ]
 
@@ -58,10 +58,10 @@ import Testing
         let input = try Compiled(Self.graph(sample, dtype) { $0.input("w", weight.type) })
         let packed = constant.program.buffers.count { if case .packed = $0.storage { true } else { false } }
         #expect(packed == 1, "\(constant.program)")
-        if sample.isTurned {
+        if sample.isTransposed {
             if dtype != .f64, Compiled.options.target.vectorBytes == 64 { #expect("\(constant.program)".contains("transpose")) }
         } else {
-            #expect(constant.program.kernels.reduce(0) { $0 + $1.phases.count } <= input.program.kernels.reduce(0) { $0 + $1.phases.count })
+            #expect(constant.program.kernels.reduce(0) { $0 + $1.launches.count } <= input.program.kernels.reduce(0) { $0 + $1.launches.count })
         }
         let (a, b) = (try constant.run([x]), try input.run([x, weight]))
         #expect(a[0].bytes == b[0].bytes)
@@ -69,7 +69,7 @@ import Testing
     }
 
     /// Registers are fewer and shorter there.
-    @Test(arguments: samples.filter(\.isTurned), ["x86-64", "x86-64-v3"]) func servesOtherProcessors(sample: Sample, level: String) throws {
+    @Test(arguments: samples.filter(\.isTransposed), ["x86-64", "x86-64-v3"]) func servesOtherProcessors(sample: Sample, level: String) throws {
         let weight = Self.values(.f32, sample.weight, 3), x = Self.values(.f32, sample.shape, 1)
         let graph = try Self.graph(sample, .f32) { $0.literal(weight) }
         let older = try Compiled(graph, for: #require(HostTarget.named(level)))

@@ -36,9 +36,9 @@ struct ParallelismTests {
         let inputs = types.enumerated().map { builder.input("x\($0.offset)", $0.element) }
         let program = try Pipeline.compile(builder.finish([("y", body(inputs))])).program
         for kernel in program.kernels {
-            for (number, phase) in kernel.phases.enumerated() where (phase.work.constant ?? .max) >= Self.muchWork {
-                let units = phase.units.constant ?? 0
-                #expect(units >= 64, "\(name): launch \(number) of \(kernel.name) has \(units) work items for \(phase.work) operations")
+            for (number, launch) in kernel.launches.enumerated() where (launch.work.constant ?? .max) >= Self.muchWork {
+                let workItems = launch.workItems.constant ?? 0
+                #expect(workItems >= 64, "\(name): launch \(number) of \(kernel.name) has \(workItems) work items for \(launch.work) operations")
             }
         }
     }

@@ -20,7 +20,7 @@ struct ReadingTests {
             let turned = isTransposed ? w.permuting(Array(batch.indices) + [batch.count + 1, batch.count]) : w
             let program = try Pipeline.compile(builder.finish([("y", x.matmul(turned))])).program
             let number = try #require(program.buffers.firstIndex { $0.name == "w" })
-            let strides = program.kernels.flatMap(\.phases).flatMap { Self.laneStrides($0.body, of: .buffer(number), nil) }
+            let strides = program.kernels.flatMap(\.launches).flatMap { Self.laneStrides($0.body, of: .buffer(number), nil) }
             #expect(!strides.isEmpty && strides.allSatisfy { $0 == 1 }, "[\(m), \(k)] by [\(k), \(n)] of \(dtype): lanes are \(strides) apart")
         }
     }

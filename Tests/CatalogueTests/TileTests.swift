@@ -1,5 +1,5 @@
 // Contractions of several blocks of a GPU's tiles, one past a block's edge, and of parts along the summed axes that are added up
-// in a second phase; with what the teams' matrix units multiply and what threads do.
+// in a second launch; with what the thread blocks' tensor cores multiply and what threads do.
 
 import KilnIR
 import KilnOps

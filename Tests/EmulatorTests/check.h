@@ -21,16 +21,16 @@ typedef kiln_emulated_thread thread;
 typedef void (*emulated_kernel)(thread *, const int64_t *);
 
 /// What launches a kernel of so many threads and bytes of shared memory with these parameters.
-int32_t launch(kiln_emulator *grid, emulated_kernel kernel, int64_t units, int32_t threads, int32_t shared, const int64_t *parameters);
+int32_t launch(kiln_emulator *grid, emulated_kernel kernel, int64_t blocks, int32_t threads, int32_t shared, const int64_t *parameters);
 
-#define LAUNCH(grid, kernel, units, threads, shared, ...)                                                                    \
-  EXPECT_EQUAL(launch(grid, kernel, units, threads, shared, (const int64_t[]){__VA_ARGS__}), KILN_OK)
+#define LAUNCH(grid, kernel, blocks, threads, shared, ...)                                                                    \
+  EXPECT_EQUAL(launch(grid, kernel, blocks, threads, shared, (const int64_t[]){__VA_ARGS__}), KILN_OK)
 
 /// The same with tensor maps.
-int32_t launch_maps(kiln_emulator *grid, emulated_kernel kernel, int64_t units, int32_t threads, int32_t shared, const int64_t *parameters,
+int32_t launch_maps(kiln_emulator *grid, emulated_kernel kernel, int64_t blocks, int32_t threads, int32_t shared, const int64_t *parameters,
                     int32_t map_count, const kiln_tensor_map *maps);
-#define LAUNCH_MAPS(grid, kernel, units, threads, shared, map_count, maps, ...)                                              \
-  EXPECT_EQUAL(launch_maps(grid, kernel, units, threads, shared, (const int64_t[]){__VA_ARGS__}, map_count, maps), KILN_OK)
+#define LAUNCH_MAPS(grid, kernel, blocks, threads, shared, map_count, maps, ...)                                              \
+  EXPECT_EQUAL(launch_maps(grid, kernel, blocks, threads, shared, (const int64_t[]){__VA_ARGS__}, map_count, maps), KILN_OK)
 
 /// There is no finding.
 #define EXPECT_CLEAN(grid)                                                                                                   \

@@ -3,16 +3,16 @@
 
 int passed, failed;
 
-int32_t launch_maps(kiln_emulator *grid, emulated_kernel kernel, int64_t units, int32_t threads, int32_t shared, const int64_t *parameters,
+int32_t launch_maps(kiln_emulator *grid, emulated_kernel kernel, int64_t blocks, int32_t threads, int32_t shared, const int64_t *parameters,
                     int32_t map_count, const kiln_tensor_map *maps) {
   kiln_kernel_info info = {.name = "k", .location = "test.c:1", .threads = threads, .shared_bytes = shared, .map_count = map_count};
   memcpy(&info.emulated, &kernel, sizeof kernel);
-  kiln_launch launch = {.units = units, .parameters = parameters, .maps = maps};
+  kiln_launch launch = {.items = blocks, .parameters = parameters, .maps = maps};
   return kiln_emulator_launch(grid, &info, &launch);
 }
 
-int32_t launch(kiln_emulator *grid, emulated_kernel kernel, int64_t units, int32_t threads, int32_t shared, const int64_t *parameters) {
-  return launch_maps(grid, kernel, units, threads, shared, parameters, 0, NULL);
+int32_t launch(kiln_emulator *grid, emulated_kernel kernel, int64_t blocks, int32_t threads, int32_t shared, const int64_t *parameters) {
+  return launch_maps(grid, kernel, blocks, threads, shared, parameters, 0, NULL);
 }
 
 bool has_finding(const kiln_emulator *grid, const char *text) {

@@ -57,17 +57,17 @@ static void group_products(thread *thread, const int64_t *parameters) {
   }
 }
 
-static void measure(const char *name, emulated_kernel kernel, int64_t units, int32_t threads, int32_t shared, int64_t rounds, double each) {
+static void measure(const char *name, emulated_kernel kernel, int64_t blocks, int32_t threads, int32_t shared, int64_t rounds, double each) {
   for (uint64_t seed = 0; seed < 2; seed++) {
     kiln_emulator *grid = kiln_emulator_create(seed);
     void *memory = kiln_emulator_allocate(grid, 1 << 20);
     int64_t parameters[2] = {rounds, (int64_t)memory};
     kiln_kernel_info info = {.name = name, .threads = threads, .shared_bytes = shared};
     memcpy(&info.emulated, &kernel, sizeof kernel);
-    kiln_launch launch = {.units = units, .parameters = parameters};
+    kiln_launch launch = {.items = blocks, .parameters = parameters};
     double start = seconds();
     kiln_emulator_launch(grid, &info, &launch);
-    double spent = seconds() - start, count = (double)units * (double)rounds * each;
+    double spent = seconds() - start, count = (double)blocks * (double)rounds * each;
     printf("%-28s seed %d: %8.1f million/s, %.1f ns each%s\n", name, (int)seed, count / spent * 1e-6, spent / count * 1e9,
            kiln_emulator_finding_count(grid) > 0 ? kiln_emulator_finding(grid, 0) : "");
     kiln_emulator_destroy(grid);

@@ -1,11 +1,11 @@
 // The grid as a device of the runtime. In: a program whose code is for it. Out: counts.
 #include "check.h"
 
-/// y = 2x + constant, 64 elements a unit.
+/// y = 2x + constant, 64 elements a thread block.
 static void affine(thread *thread, const int64_t *parameters) {
   const float *x = (const float *)parameters[0], *constant = (const float *)parameters[2];
   float *y = (float *)parameters[1];
-  int64_t index = kiln_emu_unit(thread) * 64 + kiln_emu_thread(thread);
+  int64_t index = kiln_emu_block(thread) * 64 + kiln_emu_thread(thread);
   if (index >= parameters[3]) return;
   float added = kiln_emu_global(thread, constant, 4, false, HERE) ? *constant : 0;
   float value = kiln_emu_global(thread, &x[index], 4, false, HERE) ? x[index] : 0;
@@ -16,7 +16,7 @@ static void affine(thread *thread, const int64_t *parameters) {
 static int32_t entry(const kiln_device_call *call) {
   int64_t n = call->symbols[0];
   int64_t parameters[4] = {(int64_t)call->inputs[0], (int64_t)call->outputs[0], (int64_t)call->constants[0], n};
-  kiln_launch launch = {.kernel = n == 1 ? 7 : n == 2, .units = (n + 63) / 64, .parameters = parameters};
+  kiln_launch launch = {.kernel = n == 1 ? 7 : n == 2, .items = (n + 63) / 64, .parameters = parameters};
   return -call->launch(call->device, &launch);
 }
 
@@ -80,7 +80,7 @@ static void test_program(kiln_emulator *grid) {
 
   n = 101;
   EXPECT_EQUAL(kiln_device_invoke(device, &program, &in, &out, &n), KILN_OK);
-  EXPECT_FINDING(grid, "kernel affine (model.swift:3): unit 1, thread 36: read of 4 bytes out of bounds");
+  EXPECT_FINDING(grid, "kernel affine (model.swift:3): thread block 1, thread 36: read of 4 bytes out of bounds");
   EXPECT_EQUAL(kiln_device_write(device, in, values, sizeof values + 4), KILN_DEVICE_FAILED);
   EXPECT(strstr(kiln_last_error(), "a copy goes past the memory that was allocated on the emulated grid") != NULL);
   n = 1;

@@ -1,4 +1,4 @@
-// wgmma against a plain product: each kind, each swizzle, transposed or not, operands that the copy engine brought or threads wrote.
+// wgmma against a plain product: each kind, each swizzle, transposed or not, operands that TMA brought or threads wrote.
 // In: kernels. Out: counts.
 #include <math.h>
 
@@ -182,7 +182,7 @@ static void test_faults(kiln_emulator *grid) {
   LAUNCH(grid, multiply, 1, 128, shared, (int64_t)&plan);
   EXPECT_CLEAN(grid);
   WRONG(NO_FENCE, "[an operand's store], with no fence for it [the product]");
-  WRONG(NO_WAIT, "the unit has ended with a product in flight [the product]");
+  WRONG(NO_WAIT, "the thread block has ended with a product in flight [the product]");
   wrong_results += !is_product(&plan);
   WRONG(NO_GROUP_FENCE, "no fence precedes the first product");
   WRONG(UNEVEN, "wait for threads that have not issued a product");

@@ -4,7 +4,7 @@
 static void add(thread *thread, const int64_t *parameters) {
   const float *a = (const float *)parameters[0], *b = (const float *)parameters[1];
   float *c = (float *)parameters[2];
-  int64_t index = kiln_emu_unit(thread) * 64 + kiln_emu_thread(thread);
+  int64_t index = kiln_emu_block(thread) * 64 + kiln_emu_thread(thread);
   if (index >= parameters[3]) return;
   float left = kiln_emu_global(thread, &a[index], 4, false, HERE) ? a[index] : 0;
   float right = kiln_emu_global(thread, &b[index], 4, false, HERE) ? b[index] : 0;
@@ -28,7 +28,7 @@ static void test_add(kiln_emulator *grid) {
   // Without its bound the kernel goes past all three ends, and past one that was freed.
   LAUNCH(grid, add, 16, 64, 0, (int64_t)a, (int64_t)b, (int64_t)c, 1001);
   EXPECT_EQUAL(kiln_emulator_finding_count(grid), 3);
-  EXPECT(has_finding(grid, "kernel k (test.c:1): unit 15, thread 40: read of 4 bytes out of bounds, 0 bytes past the end of an "
+  EXPECT(has_finding(grid, "kernel k (test.c:1): thread block 15, thread 40: read of 4 bytes out of bounds, 0 bytes past the end of an "
                            "allocation of 4000 [test_launches.c:"));
   EXPECT_FINDING(grid, "write of 4 bytes out of bounds, 0 bytes past the end of an allocation of 4000 [the sum's write]");
   kiln_emulator_free(grid, b);
@@ -56,10 +56,10 @@ static void wide(thread *thread, const int64_t *parameters) {
 
 static void count(thread *thread, const int64_t *parameters) {
   int32_t *counters = (int32_t *)parameters[0];
-  int64_t unit = kiln_emu_unit(thread), number = kiln_emu_thread(thread);
+  int64_t block = kiln_emu_block(thread), number = kiln_emu_thread(thread);
   kiln_emu_atomic(thread, &counters[0], false, 1, 0, KILN_I32, HERE);
-  kiln_emu_atomic(thread, &counters[1], false, (uint64_t)(unit * 64 + number - 5), 1, KILN_I32, HERE);
-  kiln_emu_atomic(thread, &counters[2], false, (uint64_t)(unit * 64 + number - 5), 2, KILN_I32, HERE);
+  kiln_emu_atomic(thread, &counters[1], false, (uint64_t)(block * 64 + number - 5), 1, KILN_I32, HERE);
+  kiln_emu_atomic(thread, &counters[2], false, (uint64_t)(block * 64 + number - 5), 2, KILN_I32, HERE);
   kiln_emu_atomic(thread, &counters[3], false, (uint64_t)-5, 1, KILN_U32, HERE);
   kiln_emu_atomic(thread, &counters[4], false, (uint64_t)1 << 33, 0, KILN_I64, HERE);
 }

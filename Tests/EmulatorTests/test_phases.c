@@ -1,4 +1,4 @@
-// Barriers of the copy engine as threads use them among themselves. In: rings of buffers, right ones and wrong ones. Out: counts.
+// Barriers of TMA as threads use them among themselves. In: rings of buffers, right ones and wrong ones. Out: counts.
 #include "check.h"
 
 enum { NO_EMPTY = 1, NO_FULL = 2, NO_ARRIVAL = 4, NO_INIT_BARRIER = 8, BUFFERS = 2, ROUNDS = 9 };
@@ -42,7 +42,7 @@ static void test_ring(kiln_emulator *grid) {
   EXPECT(has_finding(grid, "race on shared memory") || has_finding(grid, "more than 32 arrivals") || has_finding(grid, "no thread can go on"));
   kiln_emulator_clear(grid);
   LAUNCH(grid, ring, 1, 64, 64 + BUFFERS * 128, (int64_t)to, NO_FULL);
-  EXPECT(has_finding(grid, "race on shared memory") || has_finding(grid, "nothing in this unit has written"));
+  EXPECT(has_finding(grid, "race on shared memory") || has_finding(grid, "nothing in this thread block has written"));
   kiln_emulator_clear(grid);
   LAUNCH(grid, ring, 1, 64, 64 + BUFFERS * 128, (int64_t)to, NO_ARRIVAL);
   EXPECT_FINDING(grid, "wait for a phase [the consumer's wait] (at byte 8, where 1 arrivals and 0 bytes are missing)");

@@ -1,5 +1,5 @@
 // A product as Hopper's kernels do it: one thread brings tiles, two groups of four warps multiply them, a ring of stages between
-// them, tiles one after another in each unit. In: that, and the same with one thing left out. Out: counts.
+// them, tiles one after another in each thread block. In: that, and the same with one thing left out. Out: counts.
 #include "check.h"
 
 #include "../../Runtime/emulator/matrices.h"
@@ -23,9 +23,9 @@ static uint64_t *barrier(thread *thread, int64_t number) { return (uint64_t *)(k
 
 static void produce(thread *thread, int64_t wrong) {
   char *shared = kiln_emu_shared(thread);
-  int64_t units = 2;
+  int64_t blocks = 2;
   uint32_t count = 0;
-  for (int64_t tile = kiln_emu_unit(thread); tile < TILES_M * TILES_N; tile += units) {
+  for (int64_t tile = kiln_emu_block(thread); tile < TILES_M * TILES_N; tile += blocks) {
     for (int step = 0; step < STEPS; step++, count++) {
       uint32_t stage = count % STAGES, parity = count / STAGES % 2;
       if (!(wrong & NO_EMPTY_WAIT)) kiln_emu_await(thread, barrier(thread, STAGES + stage), (int32_t)parity ^ 1, "the producer's wait");
@@ -62,9 +62,9 @@ static void store(thread *thread, const float *sum, int64_t tile, int64_t wrong)
 
 static void consume(thread *thread, int64_t wrong) {
   char *shared = kiln_emu_shared(thread);
-  int64_t group = kiln_emu_thread(thread) / 128 - 1, member = kiln_emu_thread(thread) % 128, units = 2;
+  int64_t group = kiln_emu_thread(thread) / 128 - 1, member = kiln_emu_thread(thread) % 128, blocks = 2;
   uint32_t count = 0;
-  for (int64_t tile = kiln_emu_unit(thread); tile < TILES_M * TILES_N; tile += units) {
+  for (int64_t tile = kiln_emu_block(thread); tile < TILES_M * TILES_N; tile += blocks) {
     float sum[32];
     for (int step = 0; step < STEPS; step++, count++) {
       uint32_t stage = count % STAGES, parity = count / STAGES % 2;
@@ -144,12 +144,12 @@ static void test_persistent(kiln_emulator *grid) {
   bool (*says)(const kiln_emulator *, const char *) = has_finding;
   WITHOUT(NO_EMPTY_WAIT, says(grid, "race on shared memory: writes byte") || says(grid, "still in flight") || says(grid, "still reads") ||
                              says(grid, "no thread can go on"));
-  WITHOUT(NO_FULL_WAIT, says(grid, "still in flight [the product]") || says(grid, "nothing in this unit has written [the product]") ||
+  WITHOUT(NO_FULL_WAIT, says(grid, "still in flight [the product]") || says(grid, "nothing in this thread block has written [the product]") ||
                             says(grid, "race on shared memory: uses byte"));
   WITHOUT(EARLY_RELEASE, says(grid, "race on shared memory: writes byte") || says(grid, "still reads"));
   WITHOUT(NO_RELEASE, says(grid, "wait for a phase [the consumer's wait]") && says(grid, "waits for a phase [the producer's wait]"));
   WITHOUT(NO_STORE_FENCE, says(grid, "[the result's store], with no fence for it [the store]"));
-  WITHOUT(NO_STORE_BARRIER, says(grid, "race on shared memory: reads byte") || says(grid, "nothing in this unit has written"));
+  WITHOUT(NO_STORE_BARRIER, says(grid, "race on shared memory: reads byte") || says(grid, "nothing in this thread block has written"));
   WITHOUT(NO_STORE_WAIT, says(grid, "still reads [the result's store]") || says(grid, "race on shared memory: writes byte"));
   WITHOUT(WRONG_PARITY, kiln_emulator_finding_count(grid) > 0);
   kiln_emulator_free(grid, left);

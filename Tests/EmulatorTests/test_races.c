@@ -14,13 +14,13 @@ static float load(thread *thread, int64_t index, const char *line) {
 
 enum { NO_FIRST = 1, NO_MIDDLE = 2, NO_LAST = 4, NO_WARP_BARRIER = 8 };
 
-/// Sums 256 values a unit by halves, twice, with one barrier or another left out.
+/// Sums 256 values a thread block by halves, twice, with one barrier or another left out.
 static void reduce(thread *thread, const int64_t *parameters) {
   const float *values = (const float *)parameters[0];
   float *sums = (float *)parameters[1];
   int64_t number = kiln_emu_thread(thread);
   for (int round = 0; round < 2; round++) {
-    const float *value = &values[kiln_emu_unit(thread) * 256 + number];
+    const float *value = &values[kiln_emu_block(thread) * 256 + number];
     store(thread, number, kiln_emu_global(thread, value, 4, false, HERE) ? *value : 0, "the first store");
     if (!(parameters[2] & NO_FIRST)) kiln_emu_barrier(thread, HERE);
     for (int half = 128; half >= 32; half /= 2) {
@@ -36,7 +36,7 @@ static void reduce(thread *thread, const int64_t *parameters) {
       }
     }
     if (number == 0) {
-      float *sum = &sums[kiln_emu_unit(thread)];
+      float *sum = &sums[kiln_emu_block(thread)];
       if (kiln_emu_global(thread, sum, 4, true, HERE)) *sum = load(thread, 0, HERE);
     }
     if (!(parameters[2] & NO_LAST)) kiln_emu_barrier(thread, HERE);
@@ -50,11 +50,11 @@ static void test_reduction(kiln_emulator *grid) {
   for (int index = 0; index < 8 * 256; index++) expected[index / 256] += values[index] = small_number(&state);
   LAUNCH(grid, reduce, 8, 256, 1024, (int64_t)values, (int64_t)sums, 0);
   EXPECT_CLEAN(grid);
-  for (int unit = 0; unit < 8; unit++) EXPECT(sums[unit] == expected[unit]);
+  for (int block = 0; block < 8; block++) EXPECT(sums[block] == expected[block]);
 
   LAUNCH(grid, reduce, 8, 256, 1024, (int64_t)values, (int64_t)sums, NO_FIRST);
   EXPECT(kiln_emulator_finding_count(grid) > 0);
-  EXPECT(has_finding(grid, "race on shared memory") || has_finding(grid, "nothing in this unit has written"));
+  EXPECT(has_finding(grid, "race on shared memory") || has_finding(grid, "nothing in this thread block has written"));
   kiln_emulator_clear(grid);
   LAUNCH(grid, reduce, 8, 256, 1024, (int64_t)values, (int64_t)sums, NO_MIDDLE);
   EXPECT_FINDING(grid, "race on shared memory");
@@ -83,9 +83,9 @@ static void test_bytes(kiln_emulator *grid) {
   LAUNCH(grid, shared_index, 4, 64, 128, 0, 2, 124, 4);
   EXPECT_CLEAN(grid);
   LAUNCH(grid, shared_index, 1, 64, 128, 0, 1, 64, 4);
-  EXPECT_FINDING(grid, "reads byte 64 of shared memory, which nothing in this unit has written [a load] (256 times)");
+  EXPECT_FINDING(grid, "reads byte 64 of shared memory, which nothing in this thread block has written [a load] (256 times)");
   LAUNCH(grid, shared_index, 1, 64, 128, 1, 1, 0, 4);
-  EXPECT_FINDING(grid, "reads byte 0 of shared memory, which nothing in this unit has written");
+  EXPECT_FINDING(grid, "reads byte 0 of shared memory, which nothing in this thread block has written");
   LAUNCH(grid, shared_index, 1, 64, 128, 1, 2, -1, 0);
   EXPECT(has_finding(grid, "no multiple of 2 [a store] (63 times)"));
   EXPECT_FINDING(grid, "write of 2 bytes out of bounds, at byte 127 of 128 bytes of shared memory");
@@ -93,18 +93,18 @@ static void test_bytes(kiln_emulator *grid) {
   EXPECT_FINDING(grid, "out of bounds, at byte -");
 }
 
-/// What a unit wrote is not there for the next.
+/// What a thread block wrote is not there for the next.
 static void leak(thread *thread, const int64_t *parameters) {
-  if (kiln_emu_unit(thread) == parameters[0]) {
+  if (kiln_emu_block(thread) == parameters[0]) {
     store(thread, kiln_emu_thread(thread), 1, HERE);
   } else {
     load(thread, kiln_emu_thread(thread), HERE);
   }
 }
 
-static void test_units(kiln_emulator *grid) {
+static void test_blocks(kiln_emulator *grid) {
   LAUNCH(grid, leak, 3, 32, 128, 1);
-  EXPECT_FINDING(grid, "which nothing in this unit has written");
+  EXPECT_FINDING(grid, "which nothing in this thread block has written");
 }
 
 static void diverge(thread *thread, const int64_t *parameters) {
@@ -142,11 +142,11 @@ static void diverge(thread *thread, const int64_t *parameters) {
 
 static void test_divergence(kiln_emulator *grid) {
   LAUNCH(grid, diverge, 2, 64, 0, 0);
-  EXPECT_FINDING(grid, "no thread can go on: threads 0...39 wait for the team's barrier [the barrier]; threads 40...63 have ended");
+  EXPECT_FINDING(grid, "no thread can go on: threads 0...39 wait for the thread block's barrier [the barrier]; threads 40...63 have ended");
   LAUNCH(grid, diverge, 2, 64, 0, 1);
   EXPECT_FINDING(grid, "the warp's threads are not together: this one is at a barrier, another at one elsewhere");
   LAUNCH(grid, diverge, 1, 64, 0, 2);
-  EXPECT_FINDING(grid, "unit 0: no thread can go on: threads 0...4 wait for a shuffle [the shuffle]; thread 5 has ended; threads 6...31 "
+  EXPECT_FINDING(grid, "thread block 0: no thread can go on: threads 0...4 wait for a shuffle [the shuffle]; thread 5 has ended; threads 6...31 "
                        "wait for a shuffle [the shuffle]; threads 32...63 have ended");
   LAUNCH(grid, diverge, 1, 64, 0, 3);
   EXPECT_FINDING(grid, "the warp's threads are not together: this one is at a");
@@ -204,7 +204,7 @@ static void test_shared_atomics(kiln_emulator *grid) {
   EXPECT_CLEAN(grid);
   EXPECT_EQUAL(*sum, 63 * 32);
   LAUNCH(grid, combine, 8, 64, 8, (int64_t)sum, 1);
-  EXPECT(has_finding(grid, "race on shared memory") || has_finding(grid, "nothing in this unit has written"));
+  EXPECT(has_finding(grid, "race on shared memory") || has_finding(grid, "nothing in this thread block has written"));
   kiln_emulator_clear(grid);
   LAUNCH(grid, combine, 8, 64, 8, (int64_t)sum, 2);
   EXPECT_FINDING(grid, "race on shared memory: ");
@@ -213,7 +213,7 @@ static void test_shared_atomics(kiln_emulator *grid) {
 void test_races(void) {
   with_seeds(test_reduction);
   with_seeds(test_bytes);
-  with_seeds(test_units);
+  with_seeds(test_blocks);
   with_seeds(test_divergence);
   with_seeds(test_named);
   with_seeds(test_shared_atomics);

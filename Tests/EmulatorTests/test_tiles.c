@@ -1,9 +1,9 @@
-// Tiles that the copy engine brings and takes. In: kernels that load a box, read it and store it. Out: counts.
+// Tiles that TMA brings and takes. In: kernels that load a box, read it and store it. Out: counts.
 #include "check.h"
 
 enum { NO_AWAIT = 1, NO_FENCE_BARRIERS = 2, TOO_FEW_BYTES = 4, NO_FENCE = 8, NO_WAIT = 16, EARLY_REUSE = 32 };
 
-/// Loads box 0 of each unit, adds 1 to each element as its own swizzle places it, and stores it by map 1.
+/// Loads box 0 of each thread block, adds 1 to each element as its own swizzle places it, and stores it by map 1.
 static void increment(thread *thread, const int64_t *parameters) {
   int64_t number = kiln_emu_thread(thread), wrong = parameters[0];
   int32_t rows = (int32_t)parameters[1], columns = (int32_t)parameters[2], swizzle = (int32_t)parameters[3];
@@ -11,7 +11,7 @@ static void increment(thread *thread, const int64_t *parameters) {
   char *shared = kiln_emu_shared(thread);
   uint64_t *barrier = (uint64_t *)(shared + bytes);
   int64_t across = parameters[4];
-  int32_t at[2] = {(int32_t)(kiln_emu_unit(thread) % across * columns) - 4, (int32_t)(kiln_emu_unit(thread) / across * rows)};
+  int32_t at[2] = {(int32_t)(kiln_emu_block(thread) % across * columns) - 4, (int32_t)(kiln_emu_block(thread) / across * rows)};
   if (number == 0) {
     kiln_emu_barrier_initialize(thread, barrier, 1, HERE);
     if (!(wrong & NO_FENCE_BARRIERS)) kiln_emu_fence_barriers(thread);
@@ -56,7 +56,7 @@ static void test_increment(kiln_emulator *grid) {
   const int32_t swizzles[] = {0, 32, 64, 128};
   for (int which = 0; which < 4; which++) {
     int32_t box_columns = swizzles[which] == 0 ? 12 : swizzles[which] / 4;
-    int64_t across = (COLUMNS + 4 + box_columns - 1) / box_columns, units = across * ((ROWS + BOX_ROWS - 1) / BOX_ROWS);
+    int64_t across = (COLUMNS + 4 + box_columns - 1) / box_columns, blocks = across * ((ROWS + BOX_ROWS - 1) / BOX_ROWS);
     float *from = kiln_emulator_allocate(grid, ROWS * PITCH * 4), *to = kiln_emulator_allocate(grid, ROWS * PITCH * 4);
     for (int index = 0; index < ROWS * PITCH; index++) {
       from[index] = (float)(index % 997);
@@ -65,7 +65,7 @@ static void test_increment(kiln_emulator *grid) {
     kiln_tensor_map maps[2] = {matrix(from, ROWS, COLUMNS, BOX_ROWS, box_columns, swizzles[which]),
                                matrix(to, ROWS, COLUMNS, BOX_ROWS, box_columns, swizzles[which])};
     int32_t shared = BOX_ROWS * box_columns * 4 + 8;
-#define RUN(wrong) LAUNCH_MAPS(grid, increment, units, 64, shared, 2, maps, wrong, BOX_ROWS, box_columns, swizzles[which], across)
+#define RUN(wrong) LAUNCH_MAPS(grid, increment, blocks, 64, shared, 2, maps, wrong, BOX_ROWS, box_columns, swizzles[which], across)
     RUN(0);
     EXPECT_CLEAN(grid);
     bool is_right = true;
@@ -79,7 +79,7 @@ static void test_increment(kiln_emulator *grid) {
     COUNT_OR_PRINT(is_right, ("wrong with swizzle %d\n", swizzles[which]));
 
     RUN(NO_AWAIT);
-    EXPECT(has_finding(grid, "where a copy of the copy engine [the load] is still in flight [the sum's load]") ||
+    EXPECT(has_finding(grid, "where a copy of TMA [the load] is still in flight [the sum's load]") ||
            has_finding(grid, "race on shared memory: reads byte"));
     kiln_emulator_clear(grid);
     RUN(NO_FENCE_BARRIERS);
@@ -89,7 +89,7 @@ static void test_increment(kiln_emulator *grid) {
     RUN(NO_FENCE);
     EXPECT_FINDING(grid, "[the sum's store], with no fence for it [the store]");
     RUN(NO_WAIT);
-    EXPECT_FINDING(grid, "the unit has ended while a tile's store was in flight [the store]");
+    EXPECT_FINDING(grid, "the thread block has ended while a tile's store was in flight [the store]");
     RUN(EARLY_REUSE);
     EXPECT_FINDING(grid, "writes byte 0 of shared memory, which a product or a tile's store in flight still reads [the reuse]");
     kiln_emulator_free(grid, from);

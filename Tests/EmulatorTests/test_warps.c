@@ -53,7 +53,7 @@ static void sum(thread *thread, const int64_t *parameters) {
     value = 0;
     if (number < 16 && kiln_emu_local(thread, &shared[number], 4, false, HERE)) value = shared[number];
     for (int32_t bit = 16; bit > 0; bit /= 2) value += (uint32_t)kiln_emu_shuffle(thread, value, 2, bit, HERE);
-    uint32_t *to = (uint32_t *)parameters[0] + kiln_emu_unit(thread);
+    uint32_t *to = (uint32_t *)parameters[0] + kiln_emu_block(thread);
     if (number == 0 && kiln_emu_global(thread, to, 4, true, HERE)) *to = value;
   }
 }
@@ -62,9 +62,9 @@ static void test_sum(kiln_emulator *grid) {
   uint32_t *to = kiln_emulator_allocate(grid, 5 * 4);
   LAUNCH(grid, sum, 5, 512, 64, (int64_t)to, 0);
   EXPECT_CLEAN(grid);
-  for (int unit = 0; unit < 5; unit++) EXPECT_EQUAL(to[unit], 511 * 512 * 1023 / 6);
+  for (int block = 0; block < 5; block++) EXPECT_EQUAL(to[block], 511 * 512 * 1023 / 6);
   LAUNCH(grid, sum, 5, 512, 64, (int64_t)to, 1);
-  EXPECT(has_finding(grid, "race on shared memory") || has_finding(grid, "nothing in this unit has written"));
+  EXPECT(has_finding(grid, "race on shared memory") || has_finding(grid, "nothing in this thread block has written"));
 }
 
 /// A shuffle lets threads wait for one another, but orders no memory.

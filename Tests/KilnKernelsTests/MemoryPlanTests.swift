@@ -38,10 +38,10 @@ import Testing
         }
 
         mutating func launch(_ number: Int) {
-            for (position, phase) in kernels[number].phases.enumerated() {
+            for (position, launch) in kernels[number].launches.enumerated() {
                 var seen = number &* 31 &+ position
                 var read: [(buffer: Int, content: Int)] = []
-                for statement in phase.body {
+                for statement in launch.body {
                     switch statement {
                     case .define(_, .load(let access, _)):
                         guard case .buffer(let buffer) = access.memory else { continue }
@@ -154,7 +154,7 @@ import Testing
     private static func add(_ operands: [Int], _ result: Int, elementwise: Bool, to draft: inout ProgramDraft) -> Draft {
         var body: [Statement] = operands.enumerated().map { .define($0, .load(Access(.buffer($1), .index(0)), fill: 0)) }
         body.append(.store(Access(.buffer(result), .index(0)), 0, streaming: false))
-        draft.kernels.append(Kernel(name: "k", phases: [Phase(variable: 0, units: 16, work: 16, body: body)]))
+        draft.kernels.append(Kernel(name: "k", launches: [KernelLaunch(variable: 0, workItems: 16, work: 16, body: body)]))
         draft.made.append([result])
         draft.isElementwise.append(elementwise)
         return .launch(draft.kernels.count - 1)

@@ -64,19 +64,19 @@ struct RandomDraft {
         var made = [result]
         let isElementwise = choices.below(2) == 0
         func load(_ number: Int, _ buffer: Int) -> Statement { .define(number, .load(Access(.buffer(buffer), .index(0)), fill: 0)) }
-        var phases: [Phase] = []
+        var launches: [KernelLaunch] = []
         var body = operands.enumerated().map { load($0.offset, $0.element) }
         if !isElementwise, choices.below(2) == 0 {
-            // A packed copy of the operands in one phase, the result of it in the next.
+            // A packed copy of the operands in one launch, the result of it in the next.
             let packed = temporary(like: operands[0])
             made.append(packed)
             body.append(.store(Access(.buffer(packed), .index(0)), 0, streaming: false))
-            phases.append(Phase(variable: 0, units: 1, work: 1, body: body))
+            launches.append(KernelLaunch(variable: 0, workItems: 1, work: 1, body: body))
             body = [load(0, packed)]
         }
         body.append(.store(Access(.buffer(result), .index(0)), 0, streaming: false))
-        phases.append(Phase(variable: 0, units: 1, work: 1, body: body))
-        draft.kernels.append(Kernel(name: "k", phases: phases))
+        launches.append(KernelLaunch(variable: 0, workItems: 1, work: 1, body: body))
+        draft.kernels.append(Kernel(name: "k", launches: launches))
         draft.made.append(made)
         draft.isElementwise.append(isElementwise)
         values.append(result)

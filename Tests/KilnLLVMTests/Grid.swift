@@ -1,4 +1,4 @@
-// Runs programs of teams on the emulated grid: literals come in, the outputs and what the grid found wrong go out.
+// Runs programs of thread blocks on the emulated grid: literals come in, the outputs and what the grid found wrong go out.
 
 import KilnEmulator
 import KilnIR

@@ -50,13 +50,13 @@ func call(_ program: Program, _ inputs: [Literal], symbols: [Int64] = [], target
     return (status, outputs)
 }
 
-/// A program of one kernel with one phase, over inputs and outputs of the given types.
+/// A program of one kernel with one launch, over inputs and outputs of the given types.
 func program(_ name: String, inputs: [TensorType], outputs: [TensorType], symbols: [String] = [], extra: [Buffer] = [],
-             units: Dim = 1, arena: Dim = 0, workspace: Dim = 0, unit: Int = 0, body: [Statement]) -> Program {
+             workItems: Dim = 1, arena: Dim = 0, workspace: Dim = 0, workItem: Int = 0, body: [Statement]) -> Program {
     let buffers = inputs.enumerated().map { Buffer("in\($0.offset)", $0.element, .input($0.offset)) }
         + outputs.enumerated().map { Buffer("out\($0.offset)", $0.element, .output($0.offset)) } + extra
-    let phase = Phase(variable: unit, units: units, work: 1_000_000, body: body)
-    return Program(name: name, symbols: symbols, buffers: buffers, kernels: [Kernel(name: name, phases: [phase])],
+    let launch = KernelLaunch(variable: workItem, workItems: workItems, work: 1_000_000, body: body)
+    return Program(name: name, symbols: symbols, buffers: buffers, kernels: [Kernel(name: name, launches: [launch])],
                    steps: [.launch(0)], arenaSize: arena, workspaceSize: workspace)
 }
 

@@ -1,4 +1,4 @@
-// Whole programs: steps, checks, constants, workspaces, several phases and units, and code that must be in the assembly.
+// Whole programs: steps, checks, constants, workspaces, several launches and work items, and code that must be in the assembly.
 
 import KilnIR
 import KilnKernels
@@ -10,10 +10,10 @@ import Testing
     /// `x[i] += 1` for one i64 in the buffer, and `flag = x < limit`.
     private func counting(_ limit: Int) -> Program {
         let number = TensorType(.i64, []), flag = TensorType(.bool, [])
-        let increment = Kernel(name: "increment", phases: [Phase(variable: 0, units: 1, work: 1, body: [
+        let increment = Kernel(name: "increment", launches: [KernelLaunch(variable: 0, workItems: 1, work: 1, body: [
             load(0, 1, 0), .define(1, .constant(.integer(1), .i64)), apply(2, .add, [0, 1], .i64), store(1, 0, 2),
         ])])
-        let test = Kernel(name: "test", phases: [Phase(variable: 0, units: 1, work: 1, body: [
+        let test = Kernel(name: "test", launches: [KernelLaunch(variable: 0, workItems: 1, work: 1, body: [
             load(0, 1, 0), .define(1, .constant(.integer(Int64(limit)), .i64)), apply(2, .less, [0, 1], .bool), store(2, 0, 2),
         ])])
         let buffers = [Buffer("start", number, .input(0)), Buffer("x", number, .output(0)), Buffer("flag", flag, .arena(offset: 64))]
@@ -41,15 +41,15 @@ import Testing
         #expect(String(cString: kiln_last_error()).contains("n must be a multiple of 4"))
     }
 
-    @Test func constantsWorkspacesAndPhases() throws {
-        // Phase 0 writes 3*x into the arena, unit by unit through a workspace; phase 1 adds the constants.
+    @Test func constantsWorkspacesAndLaunches() throws {
+        // Launch 0 writes 3*x into the arena, work item by work item through a workspace; launch 1 adds the constants.
         let rows = 37, columns = 50
         let type = TensorType(.f32, [.constant(rows), .constant(columns)])
         let table = ramp(.f32, columns, from: 0.5)
         let buffers = [Buffer("x", type, .input(0)), Buffer("y", type, .output(0)), Buffer("t", type, .arena(offset: 0)),
                        Buffer("table", table.type, .constant(table)), Buffer("three", TensorType(.f32, []), .constant(Literal(.f32, [], doubles: [3])))]
         let row = Dim.index(0) * .constant(columns)
-        let first = Phase(variable: 0, units: .constant(rows), work: 100_000, body: [
+        let first = KernelLaunch(variable: 0, workItems: .constant(rows), work: 100_000, body: [
             .local(Local(id: 0, dtype: .f32, count: .constant(columns), storage: .workspace(offset: 64))),
             lanesLoop(.constant(columns), width: 16) { i in
                 [load(0, 0, row + i), load(1, 4, 0), apply(2, .multiply, [0, 1], .f32), .store(Access(.local(0), i), 2, streaming: false)]
@@ -58,12 +58,12 @@ import Testing
                 [.define(3, .load(Access(.local(0), i), fill: .real(0))), store(2, row + i, 3)]
             },
         ])
-        let second = Phase(variable: 0, units: .constant(rows), work: 100_000, body: [
+        let second = KernelLaunch(variable: 0, workItems: .constant(rows), work: 100_000, body: [
             lanesLoop(.constant(columns), width: 16) { i in
                 [load(0, 2, row + i), load(1, 3, i), apply(2, .add, [0, 1], .f32), store(1, row + i, 2)]
             },
         ])
-        let made = Program(name: "phases", buffers: buffers, kernels: [Kernel(name: "a/b", phases: [first, second])], steps: [.launch(0)],
+        let made = Program(name: "phases", buffers: buffers, kernels: [Kernel(name: "a/b", launches: [first, second])], steps: [.launch(0)],
                            arenaSize: .constant(rows * columns * 4), workspaceSize: .constant(64 + columns * 4))
         let x = Literal(.f32, [rows, columns], doubles: (0..<rows * columns).map(Double.init))
         let expected: [Double] = (0..<rows * columns).map { (i: Int) -> Double in Double(3 * i) + 0.5 + Double(i % columns) }

@@ -6,7 +6,7 @@ import Testing
 
 /// Every statement, instruction and step once.
 let example = """
-    program @softmax(n, "batch size") measured (some: 2*n, "most of it": 7) arena 256*n workspace 64 {
+    program @softmax(n, "batch size") data_dependent (some: 2*n, "most of it": 7) arena 256*n workspace 64 {
       input 0 @x: f32[n, 4096]
       output 0 @x#1: f32[n, 4096]
       arena @t: f32[n, 4096] at 64*n
@@ -82,7 +82,7 @@ let example = """
     @Test func expressionsAreKeptAsWritten() throws {
         let address = Dim.atom(.floorDivide("n" * 4, 2)) + .atom(.maximum("n", "b")) + .index(3) * .index(2)
         let program = Program(name: "p", symbols: ["n", "b"], kernels: [
-            Kernel(name: "k", phases: [Phase(variable: 0, units: 1, work: 1, body: [.define(0, .position(address))])])
+            Kernel(name: "k", launches: [KernelLaunch(variable: 0, workItems: 1, work: 1, body: [.define(0, .position(address))])])
         ])
         #expect(try Program.parse(program.description) == program)
     }

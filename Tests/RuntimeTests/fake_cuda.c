@@ -292,7 +292,7 @@ DRIVER(cuLaunchKernel, true, (const kernel *function, unsigned x, unsigned y, un
   if (!is_plain || (shared > 49152 && (int)shared > control.asked_shared)) error = INVALID_VALUE;
   else {
     operation *one = calloc(1, sizeof *one);
-    *one = (operation){.kind = KERNEL, .what = function, .units = x};
+    *one = (operation){.kind = KERNEL, .what = function, .items = x};
     one->maps = malloc((size_t)function->maps * 128 + 1);
     one->words = malloc((size_t)function->words * 8 + 1);
     for (int i = 0; i < function->maps; i++) memcpy(one->maps + i * 128, parameters[i], 128);
@@ -381,7 +381,7 @@ static void reset(void) {
 }
 
 #ifdef FAKE_BLIND
-static void do_nothing(int64_t unit, const unsigned char *maps, const int64_t *words) { (void)unit, (void)maps, (void)words; }
+static void do_nothing(int64_t item, const unsigned char *maps, const int64_t *words) { (void)item, (void)maps, (void)words; }
 
 __attribute__((constructor)) static void start(void) {
   reset();

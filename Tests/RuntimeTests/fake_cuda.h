@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/// A unit of a kernel: its maps' bytes first, then its words.
-typedef void (*fake_kernel)(int64_t unit, const unsigned char *maps, const int64_t *words);
+/// A work item of a kernel: its maps' bytes first, then its words.
+typedef void (*fake_kernel)(int64_t item, const unsigned char *maps, const int64_t *words);
 
 /// What a tensor map holds, as far as it was given.
 typedef struct fake_map {

@@ -40,7 +40,7 @@ static void execute(operation *one) {
     control.kernel_code = 0;
     return;
   }
-  for (int64_t unit = 0; unit < one->units; unit++) one->what->run(unit, one->maps, one->words);
+  for (int64_t item = 0; item < one->items; item++) one->what->run(item, one->maps, one->words);
 }
 
 void drain(stream *from, const event *until) {

@@ -15,7 +15,7 @@ typedef struct { char name[64]; int maps, words; fake_kernel run; } kernel;
 typedef struct operation {
   enum { KERNEL, COPY, EVENT } kind;
   const kernel *what;
-  int64_t units;
+  int64_t items;
   unsigned char *maps;
   int64_t *words;
   void *to;

@@ -107,8 +107,8 @@ static void test_shared_memory(void) {
 
 static fake_map seen;
 
-static void note_map(int64_t unit, const unsigned char *maps, const int64_t *words) {
-  (void)unit;
+static void note_map(int64_t item, const unsigned char *maps, const int64_t *words) {
+  (void)item;
   memcpy(&seen, maps + 128, sizeof seen);
   *(double *)(intptr_t)words[0] = 5;
 }

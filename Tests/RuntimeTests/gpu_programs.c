@@ -3,14 +3,14 @@
 
 #include <stdlib.h>
 
-static void scale(int64_t unit, const unsigned char *maps, const int64_t *words) {
+static void scale(int64_t item, const unsigned char *maps, const int64_t *words) {
   (void)maps;
-  ((double *)(intptr_t)words[1])[unit] = *(double *)(intptr_t)words[2] * ((double *)(intptr_t)words[0])[unit];
+  ((double *)(intptr_t)words[1])[item] = *(double *)(intptr_t)words[2] * ((double *)(intptr_t)words[0])[item];
 }
 
-static void half_step(int64_t unit, const unsigned char *maps, const int64_t *words) {
+static void half_step(int64_t item, const unsigned char *maps, const int64_t *words) {
   (void)maps;
-  ((double *)(intptr_t)words[1])[unit] = ((double *)(intptr_t)words[0])[unit] + 0.5;
+  ((double *)(intptr_t)words[1])[item] = ((double *)(intptr_t)words[0])[item] + 0.5;
 }
 
 void add_gpu_kernels(void) {

@@ -95,4 +95,4 @@ static int32_t run_positives(const kiln_call *call) {
 
 const kiln_program_info positives = {.abi_version = KILN_ABI_VERSION, .name = "positives", .symbol_count = 2, .symbols = positive_symbols,
                                      .input_count = 1, .inputs = affine_inputs, .output_count = 1, .outputs = positive_outputs,
-                                     .arena_size = no_arena, .entry = run_positives, .measured_count = 1, .bounds = n_dims};
+                                     .arena_size = no_arena, .entry = run_positives, .data_dependent_count = 1, .bounds = n_dims};

@@ -41,9 +41,9 @@ static int32_t host_launch(void *context, const kiln_device_program *program, co
   device->launches++;
   union {
     void *pointer;
-    void (*call)(int64_t unit, const int64_t *parameters);
+    void (*call)(int64_t item, const int64_t *parameters);
   } kernel = {program->kernels[launch->kernel].emulated};
-  for (int64_t unit = 0; unit < launch->units; unit++) kernel.call(unit, launch->parameters);
+  for (int64_t item = 0; item < launch->items; item++) kernel.call(item, launch->parameters);
   return KILN_OK;
 }
 
@@ -63,12 +63,12 @@ static kiln_device_operations operations_of(int32_t architecture, int32_t flags)
 
 static int64_t seen_architecture; // of the code that ran last
 
-static void triple(int64_t unit, const int64_t *parameters) {
-  ((double *)(intptr_t)parameters[1])[unit] = *(double *)(intptr_t)parameters[2] * ((double *)(intptr_t)parameters[0])[unit];
+static void triple(int64_t item, const int64_t *parameters) {
+  ((double *)(intptr_t)parameters[1])[item] = *(double *)(intptr_t)parameters[2] * ((double *)(intptr_t)parameters[0])[item];
 }
 
-static void increment(int64_t unit, const int64_t *parameters) {
-  ((double *)(intptr_t)parameters[1])[unit] = ((double *)(intptr_t)parameters[0])[unit] + 1;
+static void increment(int64_t item, const int64_t *parameters) {
+  ((double *)(intptr_t)parameters[1])[item] = ((double *)(intptr_t)parameters[0])[item] + 1;
 }
 
 static int64_t affine_arena(const int64_t *symbols) { return symbols[0] < 0 ? -1 : symbols[0] * 8; }
@@ -227,7 +227,7 @@ static void test_failures(kiln_device *device, host_device *host) {
 
   kiln_program_info wrong = program_with(wrong_codes, 1);
   static const char *const texts[] = {"kernel 'triple' is launched without its parameters", "program 'affine' launches kernel 2 of 2",
-                                      "kernel 'triple' (Affine.swift:3) would run 2147483648 units, a launch has at most 2147483647"};
+                                      "kernel 'triple' (Affine.swift:3) would run 2147483648 work items, a launch has at most 2147483647"};
   for (n = 0; n < 3; n++)
     EXPECT_FAILURE(kiln_device_invoke(device, &wrong, NULL, NULL, &n), n == 2 ? KILN_OUT_OF_RANGE : KILN_MALFORMED_PROGRAM, texts[n]);
   EXPECT_OK(kiln_forget(&wrong));

@@ -1,4 +1,4 @@
-// The thread pool under load: every unit done once, worker indices never shared, whatever else goes on meanwhile.
+// The thread pool under load: every work item done once, worker indices never shared, whatever else goes on meanwhile.
 #define _GNU_SOURCE
 #include "../../Runtime/threads/threads.h"
 #include "check.h"
@@ -68,14 +68,14 @@ typedef struct {
   const kiln_session *session;
   int64_t workers;
   atomic_int busy[KILN_MAX_WORKERS];
-  atomic_int done[1000], nested_units, mistakes;
+  atomic_int done[1000], nested_items, mistakes;
   atomic_int most_at_once, at_once;
   int milliseconds;
 } probe;
 
 static void nested(void *frame, int64_t begin, int64_t end, int64_t worker) {
   probe *p = frame;
-  p->nested_units += (int)(end - begin);
+  p->nested_items += (int)(end - begin);
   if (p->busy[worker] != 1 || begin != 0) p->mistakes++;
 }
 
@@ -93,17 +93,17 @@ static void observe(void *frame, int64_t begin, int64_t end, int64_t worker) {
   p->busy[worker]--;
 }
 
-static void expect_probe(kiln_session session, int64_t units, int64_t work, int milliseconds, int expected_at_once) {
+static void expect_probe(kiln_session session, int64_t items, int64_t work, int milliseconds, int expected_at_once) {
   static probe p;
   memset(&p, 0, sizeof p);
   p.session = &session;
   p.workers = session.workers;
   p.milliseconds = milliseconds;
-  kiln_session_parallel(&session, observe, &p, units, work);
+  kiln_session_parallel(&session, observe, &p, items, work);
   int mistakes = p.mistakes;
-  for (int64_t i = 0; i < 1000; i++) mistakes += p.done[i] != (i < units);
+  for (int64_t i = 0; i < 1000; i++) mistakes += p.done[i] != (i < items);
   EXPECT_EQUAL(mistakes, 0);
-  EXPECT(p.nested_units % 10 == 0 && (p.nested_units > 0) == (units > 0));
+  EXPECT(p.nested_items % 10 == 0 && (p.nested_items > 0) == (items > 0));
   if (expected_at_once > 0) EXPECT_EQUAL(p.most_at_once, expected_at_once);
 }
 
@@ -132,7 +132,7 @@ typedef struct {
 } shared_job;
 
 /// Sleeping tasks overlap even on one core.
-static void sleep_in_unit(void *frame, int64_t begin, int64_t end, int64_t worker) {
+static void sleep_in_item(void *frame, int64_t begin, int64_t end, int64_t worker) {
   (void)worker;
   shared_job *job = frame;
   int now = ++job->at_once, most = job->most_at_once;
@@ -149,7 +149,7 @@ static void *call_with_others(void *argument) {
   kiln_session session;
   kiln_session_begin(&session);
   pthread_barrier_wait(job->start);
-  kiln_session_parallel(&session, sleep_in_unit, job, 60, 1000000);
+  kiln_session_parallel(&session, sleep_in_item, job, 60, 1000000);
   kiln_session_end(&session);
   return NULL;
 }
@@ -216,12 +216,12 @@ static void test_refused_threads(void) {
 
 static atomic_int lent_calls;
 
-/// A caller's pool with one thread, that cuts units in two and runs them in the wrong order.
-static void lent_parallel(void *pool, kiln_task task, void *frame, int64_t units, int64_t work) {
+/// A caller's pool with one thread, that cuts work items in two and runs them in the wrong order.
+static void lent_parallel(void *pool, kiln_task task, void *frame, int64_t items, int64_t work) {
   if (pool != &lent_calls || work < 0) return;
   lent_calls++;
-  task(frame, units / 2, units, 2);
-  task(frame, 0, units / 2, 0);
+  task(frame, items / 2, items, 2);
+  task(frame, 0, items / 2, 0);
 }
 
 static void test_lent_pool(void) {

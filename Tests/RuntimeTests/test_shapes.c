@@ -135,7 +135,7 @@ static void test_measuring(void) {
   EXPECT(symbols[0] == 5 && symbols[1] == 5);
   EXPECT_OK(kiln_output_shape(&positives, &in, 1, 0, &size));
   EXPECT_EQUAL(size, 5);
-  EXPECT_OK(kiln_run_measured(&positives, &in, 1, &out, 1, symbols));
+  EXPECT_OK(kiln_run_data_dependent(&positives, &in, 1, &out, 1, symbols));
   EXPECT(symbols[0] == 5 && symbols[1] == 3);
   EXPECT(y[0] == 1 && y[1] == 3 && y[2] == 5 && y[3] == -1);
   EXPECT_OK(kiln_output_shape_for_symbols(&positives, symbols, 0, &size));
@@ -156,7 +156,7 @@ static void test_measuring(void) {
                  "symbol 's' of program 'positives' has no bound: s is unknown symbol");
   program.bounds = NULL;
   EXPECT_FAILURE(kiln_bind(&program, &in, 1, symbols), KILN_MALFORMED_PROGRAM, "the table of program 'positives' is incomplete");
-  program.measured_count = 3;
+  program.data_dependent_count = 3;
   EXPECT_FAILURE(kiln_bind(&program, &in, 1, symbols), KILN_MALFORMED_PROGRAM, "the table of program 'positives' is incomplete");
 }
 

@@ -1,4 +1,4 @@
-// The emulated grid: runs kernels that were compiled for the host as a GPU would, each unit's threads as fibers that switch at
+// The emulated grid: runs kernels that were compiled for the host as a GPU would, each thread block's threads as fibers that switch at
 // barriers and at what a warp does together. In: kernels and launches. Out: their results, and what they did wrong: accesses
 // outside of memory, races on shared memory, barriers that not all threads reach. For tests; no program is shipped with it.
 //
@@ -23,16 +23,16 @@ typedef struct kiln_emulated_thread kiln_emulated_thread;
 // What kernels call --------------------------------------------------------------------------------------------------------
 // `line` is a text that names the access for findings ("%12 = load …" or a source line); it may be null and is kept by address.
 
-int64_t kiln_emu_unit(kiln_emulated_thread *);
+int64_t kiln_emu_block(kiln_emulated_thread *);
 int64_t kiln_emu_thread(kiln_emulated_thread *);
-/// The unit's shared memory.
+/// The thread block's shared memory.
 char *kiln_emu_shared(kiln_emulated_thread *);
 
 /// Says that the thread is about to read or write `bytes` bytes at an address of the device's memory. True where that is allowed;
 /// else there is a finding, and the kernel must neither read (it takes 0) nor write.
 bool kiln_emu_global(kiln_emulated_thread *, const void *address, int64_t bytes, bool writes, const char *line);
-/// The same for shared memory; also looks for races, and for reads of what nothing in the unit has written. Accesses of two threads
-/// are in order if a barrier of both lies between them: of the team, of the warp, a numbered one, or one of the copy engine. A
+/// The same for shared memory; also looks for races, and for reads of what nothing in the thread block has written. Accesses of two threads
+/// are in order if a barrier of both lies between them: of the thread block, of the warp, a numbered one, or one of TMA. A
 /// shuffle, a vote or a matrix instruction orders nothing.
 bool kiln_emu_local(kiln_emulated_thread *, const void *address, int64_t bytes, bool writes, const char *line);
 
@@ -57,7 +57,7 @@ void kiln_emu_wait_copies(kiln_emulated_thread *, int32_t pending);
 void kiln_emu_load_matrices(kiln_emulated_thread *, void *fragment, const void *row, int32_t count, bool transposed, const char *line);
 void kiln_emu_multiply_add(kiln_emulated_thread *, int32_t kind, void *sum, const void *left, const void *right, const char *line);
 
-/// Barriers of the copy engine: 8 bytes of shared memory.
+/// Barriers of TMA: 8 bytes of shared memory.
 void kiln_emu_barrier_initialize(kiln_emulated_thread *, void *barrier, int32_t arrivals, const char *line);
 void kiln_emu_fence_barriers(kiln_emulated_thread *);
 void kiln_emu_arrive(kiln_emulated_thread *, void *barrier, const char *line);
@@ -101,7 +101,7 @@ void kiln_emulator_destroy(kiln_emulator *);
 void *kiln_emulator_allocate(kiln_emulator *, int64_t bytes);
 void kiln_emulator_free(kiln_emulator *, void *);
 
-/// Runs all of a launch; 0, or a KILN_ status where the launch itself is impossible. Findings do not end it, but a unit whose threads
+/// Runs all of a launch; 0, or a KILN_ status where the launch itself is impossible. Findings do not end it, but a thread block whose threads
 /// can't go on is given up.
 int32_t kiln_emulator_launch(kiln_emulator *, const kiln_kernel_info *kernel, const kiln_launch *launch);
 
@@ -109,7 +109,7 @@ int32_t kiln_emulator_launch(kiln_emulator *, const kiln_kernel_info *kernel, co
 /// "a" architectures) on the grid, which it owns from then on: kiln_shutdown ends both.
 kiln_status kiln_emulator_device(kiln_emulator *, int32_t architecture, int32_t flags, kiln_device **device_out);
 
-/// How many findings there were since the last call of clear, equal ones (of other threads, units or calls) counted as one and at most
+/// How many findings there were since the last call of clear, equal ones (of other threads, thread blocks or calls) counted as one and at most
 /// a hundred kept; and the text of one ("kernel …: …"), null out of range, good until the next call.
 int64_t kiln_emulator_finding_count(const kiln_emulator *);
 const char *kiln_emulator_finding(const kiln_emulator *, int64_t index);

@@ -25,7 +25,7 @@ public final class CompiledGraph: Sendable {
     }
 
     package init(_ graph: Graph, device: Device = .cpu, options: Options) throws {
-        let accelerator = try Trace.shared.accelerator(Trace.shared.place(device))
+        let accelerator = try Trace.shared.accelerator(Trace.shared.deviceID(device))
         let ((executable, timings), seconds) = try timed {
             let compiled = try Pipeline.code(for: graph, options: options)
             return (try Executable(compiled), compiled.timings)
@@ -56,9 +56,9 @@ public final class CompiledGraph: Sendable {
         try Trace.shared.evaluate(tensors.map(\.node))
         let results = try run(tensors.compactMap(\.buffer), tensors.map { (dtype: $0.dtype, shape: $0.shape) })
         return Trace.shared.locked {
-            let place = Trace.shared.places.place(device)
+            let deviceID = Trace.shared.devices.deviceID(device)
             return results.map { buffer, dtype, shape in
-                Trace.shared.hold(Trace.shared.leaf(TensorType(dtype, shape.map { .constant($0) }), buffer, place))
+                Trace.shared.hold(Trace.shared.leaf(TensorType(dtype, shape.map { .constant($0) }), buffer, deviceID))
             }
         }
     }
@@ -69,7 +69,7 @@ public final class CompiledGraph: Sendable {
         guard buffers.count == inputs.count else {
             throw CompileError(name, "takes \(inputs.count) inputs, was given \(buffers.count)", fix: "pass one value for each input")
         }
-        let (results, symbols) = try executable.runMeasured(buffers, symbols: executable.bind(types), on: accelerator)
+        let (results, symbols) = try executable.runDataDependent(buffers, symbols: executable.bind(types), on: accelerator)
         let shapes = try executable.outputShapes(symbols: symbols)
         return results.indices.map { (results[$0], executable.outputs[$0].dtype, shapes[$0]) }
     }

@@ -34,8 +34,8 @@ final class Capture {
 
     /// A placeholder for an argument.
     /// - Parameter place: where it will be; on any device for one that is compiled into another program.
-    func argument(_ type: TensorType, name: String, place: Place = .any, tracks: Bool = false) -> Tensor {
-        let node = Self.placeholder(type, name: name, place)
+    func argument(_ type: TensorType, name: String, deviceID: DeviceID = .any, tracks: Bool = false) -> Tensor {
+        let node = Self.placeholder(type, name: name, deviceID)
         if tracks {
             node.slot = GradientSlot()
             node.tracksGradient = true
@@ -44,9 +44,9 @@ final class Capture {
         return .hold(node)
     }
 
-    private static func placeholder(_ type: TensorType, name: String, _ place: Place) -> Node {
+    private static func placeholder(_ type: TensorType, name: String, _ deviceID: DeviceID) -> Node {
         Trace.shared.locked {
-            let node = Node(.placeholder, Trace.shared.signatures.intern(type), isAbstract: true, place: place)
+            let node = Node(.placeholder, Trace.shared.signatures.intern(type), isAbstract: true, deviceID: deviceID)
             node.rare = .init(name: name)
             return node
         }
@@ -56,7 +56,7 @@ final class Capture {
         if let known = numberOfAssigned[ObjectIdentifier(variable)] { return assigned[known].tensor }
         guard purpose == .jit else { return variable.stored }
         if let known = numberOfVariable[ObjectIdentifier(variable)] { return .hold(variables[known].node) }
-        let node = Self.placeholder(variable.stored.type, name: "variable", variable.stored.place)
+        let node = Self.placeholder(variable.stored.type, name: "variable", variable.stored.deviceID)
         if variable.stored.node.slot != nil {
             node.slot = GradientSlot()
             node.tracksGradient = true
@@ -87,13 +87,13 @@ final class Capture {
     }
 
     /// A key for a random op, where keys are drawn at each call.
-    func randomKey(_ place: Place) -> Tensor? {
+    func randomKey(_ deviceID: DeviceID) -> Tensor? {
         if purpose == .library {
             note(Mistake(CompileError("compile", "the function draws random numbers, which would be the same at every call of the library",
                                       fix: "call eval() on the model first, if it drops out; or pass a key as an input, as in uniform(key:)")))
         }
         guard purpose == .jit else { return nil }
-        let node = Self.placeholder(TensorType(.u32, [2]), name: "key", place)
+        let node = Self.placeholder(TensorType(.u32, [2]), name: "key", deviceID)
         randomKeys.append(node)
         return .hold(node)
     }

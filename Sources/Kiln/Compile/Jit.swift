@@ -16,11 +16,11 @@ public final class JitFunction {
         /// The call that used it last.
         var lastUse = 0
         /// Where the program runs.
-        var place: Place
+        var deviceID: DeviceID
         var variables: [Variable]
         var keyCount: Int
         var leaves: [DeviceBuffer]
-        var outputs: [(box: TypeBox, place: Place)]
+        var outputs: [(box: TypeBox, deviceID: DeviceID)]
         var outputOfResult: [Int]
         var resultCount: Int
         var assigned: [Variable]
@@ -29,7 +29,7 @@ public final class JitFunction {
     private let body: ([Tensor]) throws -> [Tensor]
     private struct Argument: Hashable {
         let type: TensorType
-        let place: Place
+        let deviceID: DeviceID
     }
 
     /// One capture at a time, so that threads that need the same one make it once.
@@ -50,7 +50,7 @@ public final class JitFunction {
         for argument in arguments { if let error = argument.error { throw error } }
         // Within another capture this is a function like any other.
         if isCapturing { return try body(arguments) }
-        let key = arguments.map { Argument(type: $0.type, place: $0.place) }
+        let key = arguments.map { Argument(type: $0.type, deviceID: $0.deviceID) }
         let found = try known(key) ?? capturing.locked {
             if let known = known(key) { return known }
             let made = try capture(key)
@@ -86,34 +86,34 @@ public final class JitFunction {
     private func capture(_ types: [Argument]) throws -> Captured {
         let capture = Capture(.jit)
         let results = try capture.run {
-            try body(types.enumerated().map { capture.argument($0.element.type, name: "x\($0.offset)", place: $0.element.place) })
+            try body(types.enumerated().map { capture.argument($0.element.type, name: "x\($0.offset)", deviceID: $0.element.deviceID) })
         }
         let assigned = capture.assigned
         let given = capture.arguments + capture.variables.map(\.node) + capture.randomKeys
         let structure = try capture.structure(results + assigned.map(\.tensor))
-        let place = try Self.place(of: structure)
+        let deviceID = try Self.deviceID(of: structure)
         let inputs = (given.map { ($0, $0.rare?.name ?? "") } + structure.leaves.map { ($0, "constant") }).enumerated()
             .map { ($0.element.0, "\($0.element.1)_\($0.offset)") }
         let graph = try structure.graph(name: "jit", inputs: inputs, outputNames: structure.outputs.indices.map { "y\($0)" }) { node, isNumber in
             isNumber ? .number(node.scalar) : .input("")
         }
-        let (program, seconds) = try timed { try TraceProgram(graph, Trace.shared.options(place)) }
+        let (program, seconds) = try timed { try TraceProgram(graph, Trace.shared.options(deviceID)) }
         ProgramCache.count(seconds)
-        return Captured(program: program, place: place, variables: capture.variables.map(\.variable), keyCount: capture.randomKeys.count,
+        return Captured(program: program, deviceID: deviceID, variables: capture.variables.map(\.variable), keyCount: capture.randomKeys.count,
                         leaves: structure.leaves.map { $0.buffer! },
-                        outputs: structure.outputPlaces, outputOfResult: structure.outputOfRoot,
+                        outputs: structure.outputDevices, outputOfResult: structure.outputOfRoot,
                         resultCount: results.count, assigned: assigned.map(\.variable))
     }
 
     /// The one device on which all is computed.
-    private static func place(of structure: Structure) throws -> Place {
-        let used = (structure.places + structure.leaves.map(\.place)).filter { $0 != .cpu && $0 != .any }
-        guard let place = used.first else { return .cpu }
-        if let other = used.first(where: { $0 != place }) {
-            let names = [place, other].map { place in Trace.shared.locked { Trace.shared.places.device(place).description } }
+    private static func deviceID(of structure: Structure) throws -> DeviceID {
+        let used = (structure.devices + structure.leaves.map(\.deviceID)).filter { $0 != .cpu && $0 != .any }
+        guard let deviceID = used.first else { return .cpu }
+        if let other = used.first(where: { $0 != deviceID }) {
+            let names = [deviceID, other].map { deviceID in Trace.shared.locked { Trace.shared.devices.device(deviceID).description } }
             throw CompileError("jit", "the function computes on \(names[0]) and \(names[1])", fix: "capture a function for each device")
         }
-        return place
+        return deviceID
     }
 
     private func run(_ captured: Captured, _ arguments: [Tensor]) throws -> [Tensor] {
@@ -121,20 +121,20 @@ public final class JitFunction {
         let nodes = given.map(\.node)
         try Trace.shared.evaluate(nodes)
         let buffers = Trace.shared.locked { nodes.map { $0.buffer! } } + captured.leaves
-        let made = try captured.program.run(buffers, on: Trace.shared.accelerator(captured.place))
+        let made = try captured.program.run(buffers, on: Trace.shared.accelerator(captured.deviceID))
         let leaves = try zip(captured.outputs, made).map { output, buffer in
-            let place = output.place == .any ? captured.place : output.place
-            return (box: output.box, buffer: try buffer.on(Trace.shared.accelerator(place)), place: place)
+            let deviceID = output.deviceID == .any ? captured.deviceID : output.deviceID
+            return (box: output.box, buffer: try buffer.on(Trace.shared.accelerator(deviceID)), deviceID: deviceID)
         }
         let results = captured.outputOfResult.map { leaves[$0] }
         return Trace.shared.locked {
-            for (variable, (box, buffer, place)) in zip(captured.assigned, results.dropFirst(captured.resultCount)) {
-                let node = Node(.leaf, box, buffer: buffer, place: place)
+            for (variable, (box, buffer, deviceID)) in zip(captured.assigned, results.dropFirst(captured.resultCount)) {
+                let node = Node(.leaf, box, buffer: buffer, deviceID: deviceID)
                 node.slot = variable.stored.node.slot
                 node.tracksGradient = node.slot != nil
                 variable.stored = Trace.shared.hold(node)
             }
-            return results.prefix(captured.resultCount).map { Trace.shared.hold(Node(.leaf, $0.box, buffer: $0.buffer, place: $0.place)) }
+            return results.prefix(captured.resultCount).map { Trace.shared.hold(Node(.leaf, $0.box, buffer: $0.buffer, deviceID: $0.deviceID)) }
         }
     }
 }

@@ -13,13 +13,13 @@ extension Evaluator {
                 let (isDone, source) = trace.locked { (transfer.buffer != nil, transfer.operand0?.resolved.buffer) }
                 if isDone { continue }
                 guard let source else { throw InternalError("evaluation", "a copy's source was not computed") }
-                bind([transfer], [try source.on(trace.accelerator(transfer.place))])
+                bind([transfer], [try source.on(trace.accelerator(transfer.deviceID))])
             }
             let parts = trace.locked {
-                var parts: [(place: Place, roots: [Node])] = []
+                var parts: [(deviceID: DeviceID, roots: [Node])] = []
                 for node in stage.wanted where node.isPending {
-                    let place = node.place == .any ? .cpu : node.place
-                    if let part = parts.firstIndex(where: { $0.place == place }) { parts[part].roots.append(node) } else { parts.append((place, [node])) }
+                    let deviceID = node.deviceID == .any ? .cpu : node.deviceID
+                    if let part = parts.firstIndex(where: { $0.deviceID == deviceID }) { parts[part].roots.append(node) } else { parts.append((deviceID, [node])) }
                 }
                 return parts.map { (roots: $0.roots, structure: Structure($0.roots)) }
             }

@@ -3,7 +3,7 @@ import KilnIR
 
 extension Tensor {
     /// Where the elements are, or will be when they are computed.
-    public var device: Device { Trace.shared.locked { Trace.shared.places.device(node.place) } }
+    public var device: Device { Trace.shared.locked { Trace.shared.devices.device(node.deviceID) } }
 
     /// This tensor on a device. What is known is copied now, what is pending when it has been computed; gradients flow back.
     ///
@@ -12,16 +12,16 @@ extension Tensor {
         let location = SourceLocation(file, line)
         do {
             let trace = Trace.shared
-            let place = trace.place(device)
-            let (isThere, source) = trace.locked { (node.place == place || node.kind == .poison, node.resolved.buffer) }
+            let deviceID = trace.deviceID(device)
+            let (isThere, source) = trace.locked { (node.deviceID == deviceID || node.kind == .poison, node.resolved.buffer) }
             if isThere { return self }
             // Copied outside of the lock.
-            let copy = try source?.on(trace.accelerator(place))
-            return try trace.locked { trace.hold(try trace.move(node, to: place, location, copy: copy)) }
+            let copy = try source?.on(trace.accelerator(deviceID))
+            return try trace.locked { trace.hold(try trace.move(node, to: deviceID, location, copy: copy)) }
         } catch { return .poisoned(error, like: self, at: location) }
     }
 
-    var place: Place { Trace.shared.locked { node.place } }
+    var deviceID: DeviceID { Trace.shared.locked { node.deviceID } }
 }
 
 extension Module {
@@ -37,7 +37,7 @@ extension Module {
         let variables = self.variables
         let moved = variables.map { $0.stored.detach().to(device) }
         for tensor in moved { if let error = tensor.error { throw error } }
-        for (variable, tensor) in zip(variables, moved) where variable.stored.place != tensor.place {
+        for (variable, tensor) in zip(variables, moved) where variable.stored.deviceID != tensor.deviceID {
             let slot = variable.stored.node.slot
             let gradient = Trace.shared.locked { slot?.gradient }?.to(device)
             Trace.shared.locked {

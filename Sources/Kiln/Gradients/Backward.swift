@@ -72,14 +72,14 @@ struct BackwardWalk {
             guard let found = tupleCotangents.removeValue(forKey: ObjectIdentifier(node)) else { return }
             let boxes = node.signature!.results
             let results = boxes.indices.map { index in
-                found[index]?.node ?? Node(.result, boxes[index], operands: [node], index: Int32(index), isAbstract: node.isAbstract, place: node.place)
+                found[index]?.node ?? Node(.result, boxes[index], operands: [node], index: Int32(index), isAbstract: node.isAbstract, deviceID: node.deviceID)
             }
             try pullBack(node, results: results, cotangents: boxes.indices.map { found[$0]?.cotangent }, isNeeded)
         case .alias:
             if let cotangent = self[node], let source = node.operand0, source.tracksGradient { try add(cotangent, to: source) }
         case .transfer:
             guard let cotangent = self[node], let source = node.operand0, source.tracksGradient else { return }
-            try add(trace.move(cotangent, to: source.place, node.location), to: source)
+            try add(trace.move(cotangent, to: source.deviceID, node.location), to: source)
         default: break
         }
     }

@@ -95,7 +95,7 @@ extension Trace {
     /// Records a list of ops, and gives the operands' gradients.
     func replay(_ replay: Replay, operands: [Node], results: [Node], cotangents: [Node?], at location: SourceLocation) -> [Node?] {
         ThreadState.current.pending.recorded += replay.instructions.count
-        let place = operands.first { $0.place != .any }?.place ?? .any
+        let deviceID = operands.first { $0.deviceID != .any }?.deviceID ?? .any
         var made: [[Node]] = []
         made.reserveCapacity(replay.instructions.count)
         func node(_ source: Replay.Source) -> Node {
@@ -108,9 +108,9 @@ extension Trace {
         }
         for instruction in replay.instructions {
             switch instruction {
-            case .apply(let signature, let sources): made.append(apply(signature, sources.map(node), location, place: place))
-            case .number(let value, let type): made.append([number(value, type, place, location)])
-            case .literal(let literal): made.append([Tensor(literal, device: places.device(place)).node])
+            case .apply(let signature, let sources): made.append(apply(signature, sources.map(node), location, deviceID: deviceID))
+            case .number(let value, let type): made.append([number(value, type, deviceID, location)])
+            case .literal(let literal): made.append([Tensor(literal, device: devices.device(deviceID)).node])
             }
         }
         return replay.gradients.map { $0.map(node) }

@@ -24,7 +24,7 @@ final class RandomGenerator: @unchecked Sendable {
 
     /// A fresh key, u32[2]. The numbers drawn with it are the same on every device.
     func key(_ device: Device) -> Tensor {
-        if let key = ThreadState.current.captures.last?.randomKey(Trace.shared.place(device)) { return key }
+        if let key = ThreadState.current.captures.last?.randomKey(Trace.shared.deviceID(device)) { return key }
         return Tensor(words(), device: device)
     }
 

@@ -16,9 +16,9 @@ extension Tensor {
             let byteCount = type.shape.reduce(type.dtype.byteCount) { $0 * ($1.constant ?? 0) }
             let buffer = try DeviceBuffer(byteCount: byteCount)
             fill(buffer.mutableBytes)
-            let place = Trace.shared.place(device)
-            let there = try buffer.on(Trace.shared.accelerator(place))
-            return Trace.shared.locked { Trace.shared.hold(Trace.shared.leaf(type, there, place)) }
+            let deviceID = Trace.shared.deviceID(device)
+            let there = try buffer.on(Trace.shared.accelerator(deviceID))
+            return Trace.shared.locked { Trace.shared.hold(Trace.shared.leaf(type, there, deviceID)) }
         } catch { return .poisoned(error, at: location) }
     }
 
@@ -124,7 +124,7 @@ extension Tensor {
 
     private static func constant(_ op: String, _ value: Scalar, _ type: TensorType, _ device: Device, _ location: SourceLocation) -> Tensor {
         if let wrong = Trace.badSize(type, location, op: op) { return .poisoned(wrong, at: location) }
-        return Trace.shared.locked { Trace.shared.hold(Trace.shared.number(value, type, Trace.shared.places.place(device), location)) }
+        return Trace.shared.locked { Trace.shared.hold(Trace.shared.number(value, type, Trace.shared.devices.deviceID(device), location)) }
     }
 
     public static func zerosLike(_ tensor: Tensor) -> Tensor { like(tensor, 0) }

@@ -11,8 +11,8 @@ extension Tensor {
             self = value
             return
         }
-        let places = (place, value.place)
-        if places.0 != places.1, places.0 != .any, places.1 != .any {
+        let devices = (deviceID, value.deviceID)
+        if devices.0 != devices.1, devices.0 != .any, devices.1 != .any {
             let error = DeviceError(op: op, operands: [(type, device), (value.type, value.device)], at: location)
             self = .poisoned(error, at: location)
             return

@@ -76,7 +76,7 @@ extension Tensor {
         if end - start == size, index.shape == dims { return self }
         let rowBytes = size == 0 ? 0 : node.box.byteCount / size
         let rows = try buffer.part(start * rowBytes..<end * rowBytes)
-        return Trace.shared.locked { Trace.shared.hold(Trace.shared.leaf(TensorType(dtype, index.shape), rows, node.place)) }
+        return Trace.shared.locked { Trace.shared.hold(Trace.shared.leaf(TensorType(dtype, index.shape), rows, node.deviceID)) }
     }
 
     /// The elements of the leading axes where a mask holds.

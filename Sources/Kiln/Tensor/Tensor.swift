@@ -50,15 +50,15 @@ extension Tensor: Operand {
     public func literal(_ literal: Literal, at location: SourceLocation) -> Tensor { Tensor(literal, device: device) }
 
     public func source(_ op: OpDefinition, _ attributes: Attributes, at location: SourceLocation) -> Tensor {
-        Trace.shared.record(op, [], attributes, [], location, place: place)[0]
+        Trace.shared.record(op, [], attributes, [], location, deviceID: deviceID)[0]
     }
 
     public func scalar(_ value: Scalar, _ dtype: DType, at location: SourceLocation) -> Tensor {
-        Trace.shared.locked { Trace.shared.hold(Trace.shared.number(value, TensorType(dtype, []), place, location)) }
+        Trace.shared.locked { Trace.shared.hold(Trace.shared.number(value, TensorType(dtype, []), deviceID, location)) }
     }
 
     public func full(_ value: Scalar, _ type: TensorType, at location: SourceLocation) -> Tensor {
-        Trace.shared.locked { Trace.shared.hold(Trace.shared.number(value, type, place, location)) }
+        Trace.shared.locked { Trace.shared.hold(Trace.shared.number(value, type, deviceID, location)) }
     }
 }
 

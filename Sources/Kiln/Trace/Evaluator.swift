@@ -33,7 +33,7 @@ struct Evaluator {
                     Trace.shared.locked { for node in claimed { node.evaluation = nil } }
                     latch.open()
                 }
-                if structure.hasTransfers || structure.places.count > 1 { try evaluateAcross(pending) } else { try compute(pending, structure) }
+                if structure.hasTransfers || structure.devices.count > 1 { try evaluateAcross(pending) } else { try compute(pending, structure) }
                 return
             }
         }
@@ -50,7 +50,7 @@ struct Evaluator {
         if pending.isEmpty { return .done }
         let numbers = pending.filter { root in
             let source = root.resolved
-            return source.kind == .number && (source.place == .cpu || source.place == .any) && !source.isAbstract
+            return source.kind == .number && (source.deviceID == .cpu || source.deviceID == .any) && !source.isAbstract
         }
         if !numbers.isEmpty { return .fill(numbers) }
         let starts = pending.filter { $0.rare?.isStart == true }
@@ -86,9 +86,9 @@ struct Evaluator {
 
     /// Computes roots of one device.
     static func compute(_ roots: [Node], _ structure: Structure) throws {
-        let place = structure.places.first ?? .cpu
-        let buffers = try run(structure, place)
-        bind(roots, structure.outputOfRoot.map { buffers[$0] }, place)
+        let deviceID = structure.devices.first ?? .cpu
+        let buffers = try run(structure, deviceID)
+        bind(roots, structure.outputOfRoot.map { buffers[$0] }, deviceID)
     }
 
     static func unreadable(_ node: Node) -> CompileError {
@@ -96,9 +96,9 @@ struct Evaluator {
                      fix: "return it from the function, and read it outside")
     }
 
-    private static func run(_ structure: Structure, _ place: Place) throws -> [DeviceBuffer] {
-        let accelerator = try Trace.shared.accelerator(place)
-        let entry = try Trace.shared.programs.entry(structure, try Trace.shared.options(place))
+    private static func run(_ structure: Structure, _ deviceID: DeviceID) throws -> [DeviceBuffer] {
+        let accelerator = try Trace.shared.accelerator(deviceID)
+        let entry = try Trace.shared.programs.entry(structure, try Trace.shared.options(deviceID))
         ThreadState.current.counters.evaluations += 1
         var inputs = structure.leaves.map { $0.buffer! }
         for (index, node) in structure.numbers.enumerated() where entry.isPromoted[index] {
@@ -108,12 +108,12 @@ struct Evaluator {
     }
 
     /// Gives nodes their values. History that no gradient needs is let go.
-    static func bind(_ roots: [Node], _ buffers: [DeviceBuffer], _ place: Place? = nil) {
+    static func bind(_ roots: [Node], _ buffers: [DeviceBuffer], _ deviceID: DeviceID? = nil) {
         // Emptied outside of the lock: it may be all that was recorded.
         var dropped: [Node] = []
         Trace.shared.locked {
             for (root, buffer) in zip(roots, buffers) {
-                if let place, root.buffer == nil { root.place = place }
+                if let deviceID, root.buffer == nil { root.deviceID = deviceID }
                 bind(root, buffer, &dropped)
             }
         }

@@ -47,7 +47,7 @@ final class Node: HasTypeBox, @unchecked Sendable {
     var operand2: Node?
     var others: [Node]
     /// The device on which the value is kept, or will be.
-    var place: Place
+    var deviceID: DeviceID
     /// The value, where it has been computed.
     var buffer: DeviceBuffer?
     /// Opens when the thread that is computing the value has done so, or failed.
@@ -67,7 +67,7 @@ final class Node: HasTypeBox, @unchecked Sendable {
     }
 
     init(_ kind: Kind, _ box: TypeBox, signature: Signature? = nil, operands: [Node] = [], index: Int32 = 0, isAbstract: Bool = false,
-         buffer: DeviceBuffer? = nil, scalar: Scalar = .bool(false), place: Place, location: SourceLocation = .unknown) {
+         buffer: DeviceBuffer? = nil, scalar: Scalar = .bool(false), deviceID: DeviceID, location: SourceLocation = .unknown) {
         self.kind = kind
         self.box = box
         self.signature = signature
@@ -75,7 +75,7 @@ final class Node: HasTypeBox, @unchecked Sendable {
         self.isAbstract = isAbstract
         self.buffer = buffer
         self.scalar = scalar
-        self.place = place
+        self.deviceID = deviceID
         self.location = location
         others = []
         Trace.shared.serial &+= 1

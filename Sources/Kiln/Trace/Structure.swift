@@ -25,9 +25,9 @@ struct Structure {
     /// For each root, which output is its value.
     private(set) var outputOfRoot: [Int] = []
     /// The devices of what is to be computed, in order of first use.
-    private(set) var places: [Place] = []
+    private(set) var devices: [DeviceID] = []
     /// The type of each output, and its device.
-    private(set) var outputPlaces: [(box: TypeBox, place: Place)] = []
+    private(set) var outputDevices: [(box: TypeBox, deviceID: DeviceID)] = []
     /// Whether values go from one device to another.
     private(set) var hasTransfers = false
     /// A thread is computing one of the nodes.
@@ -54,17 +54,17 @@ struct Structure {
         for root in roots { visit(root.resolved) }
         var outputNumbers: [Int: Int] = [:]
         for root in roots {
-            let place = root.resolved.number
-            if outputNumbers[place] == nil {
-                outputNumbers[place] = outputs.count
-                outputs.append(place)
+            let number = root.resolved.number
+            if outputNumbers[number] == nil {
+                outputNumbers[number] = outputs.count
+                outputs.append(number)
             }
-            outputOfRoot.append(outputNumbers[place]!)
+            outputOfRoot.append(outputNumbers[number]!)
         }
         starts.append(key.words.count)
-        key.words += [Word.outputs, places.first.map { Int($0.number) } ?? 0]
+        key.words += [Word.outputs, devices.first.map { Int($0.number) } ?? 0]
         key.words += outputs
-        outputPlaces = outputs.map { (nodes[$0].box, nodes[$0].place) }
+        outputDevices = outputs.map { (nodes[$0].box, nodes[$0].deviceID) }
     }
 
     /// Whether a node of the kind has a value that follows from its operands'.
@@ -120,7 +120,7 @@ struct Structure {
             key.words += [Word.leaf, node.box.id]
             return
         }
-        if node.place != .any, !places.contains(node.place) { places.append(node.place) }
+        if node.deviceID != .any, !devices.contains(node.deviceID) { devices.append(node.deviceID) }
         switch node.kind {
         case .transfer:
             hasTransfers = true

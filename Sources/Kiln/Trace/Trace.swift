@@ -14,7 +14,7 @@ final class Trace: @unchecked Sendable {
     let programs = ProgramCache()
     // All of these are used under the lock.
     var signatures = SignatureTable()
-    var places = PlaceTable()
+    var devices = DeviceTable()
     /// The number of the latest node.
     var serial = 0
     /// The number of the latest walk over nodes.
@@ -32,17 +32,17 @@ final class Trace: @unchecked Sendable {
     /// Records an op. A mistake gives poisoned results.
     /// - Parameter place: where an op without operands is computed; the default device if left out.
     func record(_ op: OpDefinition, _ operands: [Tensor], _ attributes: Attributes, _ regions: [Graph], _ location: SourceLocation,
-                place: Place? = nil) -> [Tensor] {
+                deviceID: DeviceID? = nil) -> [Tensor] {
         let state = ThreadState.current
         let list = state.pending
         let location = state.located(location)
         let results = locked {
-            let start = operands.isEmpty ? place ?? places.place(state.device) : .any
+            let start = operands.isEmpty ? deviceID ?? devices.deviceID(state.device) : .any
             if op === full { return [number(attributes, start, location)] }
             let nodes = operands.map(\.handle.node)
             do {
                 let signature = try signatures.find(op, nodes, attributes, regions, location)
-                return apply(signature, nodes, location, place: start).map { hold($0, list) }
+                return apply(signature, nodes, location, deviceID: start).map { hold($0, list) }
             } catch {
                 let known = nodes.first { $0.kind == .poison }?.rare?.mistake
                 return [hold(poison(known ?? Mistake(error), nodes.first?.box, location))]
@@ -54,16 +54,16 @@ final class Trace: @unchecked Sendable {
 
     /// Records an op whose signature is known, once for each result.
     /// - Parameter place: where an op without operands, or with operands on any device, is computed.
-    func apply(_ signature: Signature, _ nodes: [Node], _ location: SourceLocation, place: Place = .any) -> [Node] {
-        if signature.results.count == 1 { return [applySingle(signature, nodes, location, place: place)] }
-        let traits = self.traits(signature, nodes, place)
+    func apply(_ signature: Signature, _ nodes: [Node], _ location: SourceLocation, deviceID: DeviceID = .any) -> [Node] {
+        if signature.results.count == 1 { return [applySingle(signature, nodes, location, deviceID: deviceID)] }
+        let traits = self.traits(signature, nodes, deviceID)
         if let bad = traits.poisoned { return signature.results.map { poison(bad.rare!.mistake!, $0, location) } }
         if traits.isMixed { return applyAcross(signature, nodes, location) }
         let tuple = Node(.tuple, signature.results.first ?? signatures.intern(TensorType(.bool, [])), signature: signature, operands: nodes,
-                         isAbstract: traits.isAbstract, place: traits.place, location: location)
+                         isAbstract: traits.isAbstract, deviceID: traits.deviceID, location: location)
         tuple.tracksGradient = traits.tracks
         return signature.results.enumerated().map { index, box in
-            let node = Node(.result, box, operands: [tuple], index: Int32(index), isAbstract: traits.isAbstract, place: traits.place,
+            let node = Node(.result, box, operands: [tuple], index: Int32(index), isAbstract: traits.isAbstract, deviceID: traits.deviceID,
                             location: location)
             node.tracksGradient = traits.tracks && box.type.dtype.isFloat
             return node
@@ -72,19 +72,19 @@ final class Trace: @unchecked Sendable {
 
     /// Records an op with one result.
     @inline(__always)
-    func applySingle(_ signature: Signature, _ nodes: [Node], _ location: SourceLocation, place: Place = .any) -> Node {
-        let traits = self.traits(signature, nodes, place)
+    func applySingle(_ signature: Signature, _ nodes: [Node], _ location: SourceLocation, deviceID: DeviceID = .any) -> Node {
+        let traits = self.traits(signature, nodes, deviceID)
         if let bad = traits.poisoned { return poison(bad.rare!.mistake!, signature.results[0], location) }
         if traits.isMixed { return applyAcross(signature, nodes, location)[0] }
-        let node = Node(.op, signature.results[0], signature: signature, operands: nodes, isAbstract: traits.isAbstract, place: traits.place,
+        let node = Node(.op, signature.results[0], signature: signature, operands: nodes, isAbstract: traits.isAbstract, deviceID: traits.deviceID,
                         location: location)
         node.tracksGradient = traits.tracks
         return node
     }
 
     @inline(__always)
-    private func traits(_ signature: Signature, _ nodes: [Node], _ start: Place) -> Traits {
-        var traits = Traits(place: start)
+    private func traits(_ signature: Signature, _ nodes: [Node], _ start: DeviceID) -> Traits {
+        var traits = Traits(deviceID: start)
         var tracks = false
         for node in nodes {
             if node.kind == .poison {
@@ -93,8 +93,8 @@ final class Trace: @unchecked Sendable {
             }
             traits.isAbstract = traits.isAbstract || node.isAbstract
             tracks = tracks || node.tracksGradient
-            if node.place != traits.place, node.place != .any {
-                if traits.place == .any { traits.place = node.place } else { traits.isMixed = true }
+            if node.deviceID != traits.deviceID, node.deviceID != .any {
+                if traits.deviceID == .any { traits.deviceID = node.deviceID } else { traits.isMixed = true }
             }
         }
         traits.tracks = tracks && signature.isDifferentiable && ThreadState.current.tracksGradients
@@ -106,16 +106,16 @@ final class Trace: @unchecked Sendable {
         var isAbstract = false
         var tracks = false
         var poisoned: Node?
-        var place: Place
+        var deviceID: DeviceID
         /// Whether the operands are on different devices.
         var isMixed = false
 
         @inline(__always)
-        init(place: Place) { self.place = place }
+        init(deviceID: DeviceID) { self.deviceID = deviceID }
     }
 
     func poison(_ mistake: Mistake, _ box: TypeBox?, _ location: SourceLocation) -> Node {
-        let node = Node(.poison, box ?? signatures.intern(TensorType(.f32, [])), place: .any, location: location)
+        let node = Node(.poison, box ?? signatures.intern(TensorType(.f32, [])), deviceID: .any, location: location)
         node.rare = .init(mistake: mistake)
         return node
     }
@@ -124,16 +124,16 @@ final class Trace: @unchecked Sendable {
     func resolve(_ node: Node) -> Node { locked { node.resolved } }
 
     /// One number everywhere.
-    func number(_ value: Scalar, _ type: TensorType, _ place: Place, _ location: SourceLocation) -> Node {
+    func number(_ value: Scalar, _ type: TensorType, _ deviceID: DeviceID, _ location: SourceLocation) -> Node {
         let isSymbolic = type.shape.contains { $0.constant == nil }
-        return Node(.number, signatures.intern(type), isAbstract: isSymbolic, scalar: value.converted(to: type.dtype), place: place,
+        return Node(.number, signatures.intern(type), isAbstract: isSymbolic, scalar: value.converted(to: type.dtype), deviceID: deviceID,
                     location: location)
     }
 
-    private func number(_ attributes: Attributes, _ place: Place, _ location: SourceLocation) -> Tensor {
+    private func number(_ attributes: Attributes, _ deviceID: DeviceID, _ location: SourceLocation) -> Tensor {
         let type = TensorType(attributes.dtype("dtype") ?? .f32, attributes.dims("shape"))
         if let wrong = Self.badSize(type, location) { return hold(poison(Mistake(wrong), nil, location)) }
-        return hold(number(attributes.scalar("value") ?? 0, type, place, location))
+        return hold(number(attributes.scalar("value") ?? 0, type, deviceID, location))
     }
 
     /// The error for a type whose sizes are negative, or whose bytes can't be counted.
@@ -163,7 +163,7 @@ final class Trace: @unchecked Sendable {
         if node.kind == .poison { return node }
         let source = node.resolved
         let copy = Node(.alias, node.box, operands: source.buffer == nil ? [source] : [], isAbstract: source.isAbstract, buffer: source.buffer,
-                        place: node.place, location: node.location)
+                        deviceID: node.deviceID, location: node.location)
         copy.slot = slot
         copy.tracksGradient = tracks
         if isStart, source.buffer == nil { copy.rare = .init(isStart: true) }
@@ -171,7 +171,7 @@ final class Trace: @unchecked Sendable {
     }
 
     /// A tensor of bytes that are there.
-    func leaf(_ type: TensorType, _ buffer: DeviceBuffer, _ place: Place) -> Node {
-        Node(.leaf, signatures.intern(type), buffer: buffer, place: place)
+    func leaf(_ type: TensorType, _ buffer: DeviceBuffer, _ deviceID: DeviceID) -> Node {
+        Node(.leaf, signatures.intern(type), buffer: buffer, deviceID: deviceID)
     }
 }

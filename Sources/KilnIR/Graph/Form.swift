@@ -1,4 +1,12 @@
 // The closed set of things an op can be. Passes, schedules, the interpreter and the backends switch over these and never name an op.
+//
+// A new form is a case here. What else tells forms one by one, and so is touched with it:
+//
+//     KilnOps/Interpreter     Interpreter+Execution (what it means); KnownElements, KnownElements+Interpreted where shapes are computed with it
+//     KilnPasses              Fuse+Form, Fuse+Check (what it groups with); Rules+Constants where it can be computed when compiling
+//     KilnKernels/Schedules   a schedule for each target, and ScheduleTable
+//
+// ArchitectureTests holds this list against the sources.
 
 /// How a reduction combines elements.
 public enum ReductionKind: String, CaseIterable, Hashable, Sendable {

@@ -8,7 +8,7 @@ public final class GraphBuilder {
     /// Where operations are said to come from, whatever they say themselves: a reverse rule is written with spellings that
     /// would name the rule's line, not the user's. Unknown leaves operations their own.
     public var location: SourceLocation = .unknown
-    /// Names that measured symbols of this graph can't have: those of the graph around, if this is to be a region.
+    /// Names that data-dependent symbols of this graph can't have: those of the graph around, if this is to be a region.
     public var takenSymbols: Set<String> = []
     /// How constants are recorded; the catalogue provides it.
     private let constants: ConstantOps

@@ -59,7 +59,7 @@ extension ProgramParser {
             try text.expect("=")
             return .atomic(kind, access, try value())
         }
-        if try text.take("team") { return .team(try teamOperation()) }
+        if try text.take("block") { return .threadBlock(try threadBlockOperation()) }
         if try text.take("for") { return .loop(try loop(depth: depth)) }
         if try text.take("lanes") {
             let variable = try variable()

@@ -1,4 +1,4 @@
-// Parses programs of the loop IR from Kiln's text: buffers, kernels, phases and steps. Statements are in Parser+Statements.
+// Parses programs of the loop IR from Kiln's text: buffers, kernels, launches and steps. Statements are in Parser+Statements.
 
 import KilnIR
 
@@ -18,7 +18,7 @@ extension Program {
 ///     program @name(symbol, …) measured (symbol: bound, …) arena bytes workspace bytes {
 ///       input 0 @x: type   output 0 @y: type   status @s: u64[] = "take" axis 0 of size from end at "file":12   arena @t: type at offset   constant @c: type = literal
 ///       packed @p: type = @c from offset outer [size, stride, …] across [size, stride, …] by tile depth [size, stride, …]
-///       kernel @k at "file":12 { parallel d0 < units work operations team d1 of 128 resident 1 { statement … } … }
+///       kernel @k at "file":12 { parallel d0 < items work operations block d1 of 128 resident 1 { statement … } … }
 ///       run { launch @k   copy @x to @y   exchange @s with @t   measure symbol from @c limit bound   check condition else "message"   if @c { … } else { … }   test { … } while @c { … } }
 ///     }
 struct ProgramParser {
@@ -39,7 +39,7 @@ struct ProgramParser {
             program.symbols.append(try text.name("a symbol"))
         }
         try text.advance()
-        if try text.take("measured") { try measured() }
+        if try text.take("data_dependent") { try dataDependent() }
         try text.expect("arena")
         program.arenaSize = try text.dim()
         try text.expect("workspace")
@@ -54,12 +54,12 @@ struct ProgramParser {
         return program
     }
 
-    private mutating func measured() throws {
+    private mutating func dataDependent() throws {
         try text.expect("(")
         repeat {
             let name = try text.name("a symbol")
             try text.expect(":")
-            program.measured.append(MeasuredSymbol(name, bound: try text.dim()))
+            program.dataDependent.append(DataDependentSymbol(name, bound: try text.dim()))
         } while try text.take(",")
         try text.expect(")")
     }
@@ -171,18 +171,18 @@ struct ProgramParser {
         let number = program.kernels.count
         let (name, key) = try newName(number, among: kernels)
         kernels[key] = number
-        var kernel = Kernel(name: name, location: try text.location(), phases: [])
+        var kernel = Kernel(name: name, location: try text.location(), launches: [])
         try text.expect("{")
         while try text.take("parallel") {
             let variable = try variable()
             try text.expect("<")
-            let units = try text.dim()
+            let workItems = try text.dim()
             try text.expect("work")
             let work = try text.dim()
-            let team = try team()
+            let threadBlock = try threadBlock()
             try text.expect("{")
             let maps = try maps()
-            kernel.phases.append(Phase(variable: variable, units: units, work: work, team: team, maps: maps, body: try openStatements(depth: 0)))
+            kernel.launches.append(KernelLaunch(variable: variable, workItems: workItems, work: work, threadBlock: threadBlock, maps: maps, body: try openStatements(depth: 0)))
         }
         try text.expect("}")
         program.kernels.append(kernel)

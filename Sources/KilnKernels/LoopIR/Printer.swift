@@ -50,9 +50,9 @@ package struct ProgramPrinter {
 
     mutating func printAll(literalsAtMost: Int) {
         let symbols = program.symbols.map(\.asName).joined(separator: ", ")
-        let sizes = program.measured.map { "\($0.name.asName): \($0.bound)" }.joined(separator: ", ")
-        let measured = sizes.isEmpty ? "" : " measured (\(sizes))"
-        line(0, "program @\(program.name.asName)(\(symbols))\(measured) arena \(program.arenaSize) workspace \(program.workspaceSize) {")
+        let sizes = program.dataDependent.map { "\($0.name.asName): \($0.bound)" }.joined(separator: ", ")
+        let dataDependent = sizes.isEmpty ? "" : " data_dependent (\(sizes))"
+        line(0, "program @\(program.name.asName)(\(symbols))\(dataDependent) arena \(program.arenaSize) workspace \(program.workspaceSize) {")
         for (number, buffer) in program.buffers.enumerated() {
             let declaration = "\(bufferNames[number]): \(buffer.type)"
             switch buffer.storage {
@@ -101,11 +101,11 @@ package struct ProgramPrinter {
 
     mutating func print(_ kernel: Kernel, name: String, indent: Int) {
         line(indent, "kernel \(name)\(kernel.location.suffix) {")
-        for phase in kernel.phases {
-            let team = phase.team.map { " team d\($0.variable) of \($0.threads) resident \($0.resident)" } ?? ""
-            line(indent + 1, "parallel d\(phase.variable) < \(phase.units) work \(phase.work)\(team) {")
-            for map in phase.maps { line(indent + 2, text(map)) }
-            print(phase.body, indent: indent + 2)
+        for launch in kernel.launches {
+            let threadBlock = launch.threadBlock.map { " block d\($0.variable) of \($0.threads) resident \($0.resident)" } ?? ""
+            line(indent + 1, "parallel d\(launch.variable) < \(launch.workItems) work \(launch.work)\(threadBlock) {")
+            for map in launch.maps { line(indent + 2, text(map)) }
+            print(launch.body, indent: indent + 2)
             line(indent + 1, "}")
         }
         line(indent, "}")
@@ -135,7 +135,7 @@ package struct ProgramPrinter {
                 print(otherwise, indent: indent + 1)
             }
             line(indent, "}")
-        case .local, .define, .bind, .store, .prefetch, .transpose, .atomic, .team: line(indent, text(statement))
+        case .local, .define, .bind, .store, .prefetch, .transpose, .atomic, .threadBlock: line(indent, text(statement))
         }
     }
 
@@ -156,7 +156,7 @@ package struct ProgramPrinter {
         case .transpose(let t):
             return "transpose \(t.rows) by \(t.width) \(text(t.source)) pitch \(t.sourcePitch) to \(text(t.target)) pitch \(t.targetPitch)"
         case .atomic(let kind, let access, let value): return "atomic \(kind.rawValue) \(text(access)) = %\(value)"
-        case .team(let operation): return "team \(text(operation))"
+        case .threadBlock(let operation): return "block \(text(operation))"
         case .loop(let loop): return "for d\(loop.variable) in \(loop.lower) ..< \(loop.upper)"
         case .lanes(let variable, let width, let count, _): return "lanes d\(variable) < \(count) of \(width)"
         case .branch(let conditions, _, _): return "if \(text(conditions))"

@@ -11,14 +11,14 @@ public enum Memory: Hashable, Sendable {
     case local(Int)
 }
 
-/// Scratch memory of one unit, undefined until it is written.
+/// Scratch memory of one work item, undefined until it is written.
 public struct Local: Hashable, Sendable {
     public enum Storage: Hashable, Sendable {
         /// A constant, small number of elements: registers where every address is constant after unrolling, the stack otherwise.
         case stack
         /// Any number of elements, in the worker's scratch from a byte offset (a multiple of 64).
         case workspace(offset: Dim)
-        /// A constant number of elements that all threads of a team see, from a byte offset (a multiple of 16) in the unit's shared memory.
+        /// A constant number of elements that all threads of a thread block see, from a byte offset (a multiple of 16) in the work item's shared memory.
         case shared(offset: Int)
     }
     public var id: Int
@@ -108,8 +108,8 @@ public indirect enum Statement: Hashable, Sendable {
     /// Combines a value into an element of a buffer or of shared memory in one step, so that no other thread's comes between;
     /// 32- and 64-bit integers, whose combinations do not depend on the order. Not `set`, not inside lanes.
     case atomic(ScatterKind, Access, ValueNumber)
-    /// What the threads of a team do together; not inside lanes.
-    case team(TeamOperation)
+    /// What the threads of a thread block do together; not inside lanes.
+    case threadBlock(ThreadBlockOperation)
     /// Rounds one after the other.
     case loop(Loop)
     /// The body for lanes `0..<count` at once, `count <= width`: what depends on the lane variable is a vector of `width` elements,
@@ -123,7 +123,7 @@ public indirect enum Statement: Hashable, Sendable {
 public struct Loop: Hashable, Sendable {
     public enum Kind: String, Hashable, Sendable {
         case serial
-        /// Written out; the bounds are constants.
+        /// Unrolled; the bounds are constants.
         case unrolled
     }
     public var variable: Int

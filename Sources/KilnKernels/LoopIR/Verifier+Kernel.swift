@@ -8,7 +8,7 @@ struct Scope {
     var locals: [Int: Local] = [:]
     var values: [ValueNumber: DType] = [:]
     var isInLanes = false
-    var team: Team?
+    var threadBlock: ThreadBlock?
     var maps: [TensorMap] = []
 }
 
@@ -18,7 +18,7 @@ struct Fault: Error {
     init(_ problem: String) { self.problem = problem }
 }
 
-/// Walks a kernel's statements. Numbers of values, locals and variables are given once in a kernel's phase.
+/// Walks a kernel's statements. Numbers of values, locals and variables are given once in a kernel's launch.
 struct KernelVerifier {
     let program: Program
     private let kernel: Kernel
@@ -36,17 +36,17 @@ struct KernelVerifier {
     }
 
     private mutating func walk() throws {
-        for (number, phase) in kernel.phases.enumerated() {
+        for (number, launch) in kernel.launches.enumerated() {
             defined = []
             do {
-                try check([phase.units, phase.work], Scope())
-                guard phase.variable >= 0 else { throw Fault("d\(phase.variable) is no index variable") }
-            } catch let fault as Fault { throw error(fault, context: "phase \(number) over \(phase.units) units") }
+                try check([launch.workItems, launch.work], Scope())
+                guard launch.variable >= 0 else { throw Fault("d\(launch.variable) is no index variable") }
+            } catch let fault as Fault { throw error(fault, context: "launch \(number) over \(launch.workItems) work items") }
             var scope = Scope()
-            scope.variables.insert(phase.variable)
-            scope.maps = phase.maps
-            do { try check(phase, &scope) } catch let fault as Fault { throw error(fault, context: "phase \(number) over \(phase.units) units") }
-            try check(phase.body, scope)
+            scope.variables.insert(launch.variable)
+            scope.maps = launch.maps
+            do { try check(launch, &scope) } catch let fault as Fault { throw error(fault, context: "launch \(number) over \(launch.workItems) work items") }
+            try check(launch.body, scope)
         }
     }
 
@@ -95,7 +95,7 @@ struct KernelVerifier {
             guard access.conditions.isEmpty else { throw Fault("a prefetch has no conditions") }
         case .transpose(let transposition): try check(transposition, scope)
         case .atomic(let kind, let access, let value): try checkAtomic(kind, access, try dtype(of: value, scope), scope)
-        case .team(let operation): try check(operation, scope)
+        case .threadBlock(let operation): try check(operation, scope)
         case .loop(let loop): try check(loop, scope)
         case .lanes(let variable, let width, let count, let body):
             guard !scope.isInLanes else { throw Fault("lanes inside lanes") }
@@ -120,7 +120,7 @@ struct KernelVerifier {
         case .stack:
             guard let count = local.count.constant, count >= 0 else { throw Fault("a local on the stack has a constant number of elements, not \(local.count)") }
         case .workspace(let offset):
-            guard scope.team == nil else { throw Fault("a team's threads have no workspace; take a buffer of the arena") }
+            guard scope.threadBlock == nil else { throw Fault("a thread block's threads have no workspace; take a buffer of the arena") }
             try check([local.count, offset], scope)
         case .shared(let offset): try checkShared(local, offset, scope)
         }
@@ -214,8 +214,8 @@ struct KernelVerifier {
         case .shuffle(let value, let shuffle):
             try checkWarp(scope)
             switch shuffle {
-            case .xor(let mask): guard 1..<Team.warp ~= mask else { throw Fault("no thread of a warp is \(mask) away") }
-            case .up(let count), .down(let count): guard 1..<Team.warp ~= count else { throw Fault("no thread of a warp is \(count) away") }
+            case .xor(let mask): guard 1..<ThreadBlock.warp ~= mask else { throw Fault("no thread of a warp is \(mask) away") }
+            case .up(let count), .down(let count): guard 1..<ThreadBlock.warp ~= count else { throw Fault("no thread of a warp is \(count) away") }
             case .lane(let lane): try check([lane], scope)
             }
             return try dtype(of: value, scope)

@@ -17,8 +17,8 @@ extension Program {
     private func verifyBuffers(_ pass: String) throws {
         func fault(_ problem: String) -> InternalError { InternalError(pass, "program `\(name)`: \(problem)") }
         let (known, given) = (Set(allSymbols), Set(symbols))
-        guard known.count == symbols.count + measured.count else { throw fault("a symbol is there twice") }
-        for (what, size) in [("the arena's size", arenaSize), ("the workspace's size", workspaceSize)] + measured.map({ ("the bound of `\($0.name)`", $0.bound) }) {
+        guard known.count == symbols.count + dataDependent.count else { throw fault("a symbol is there twice") }
+        for (what, size) in [("the arena's size", arenaSize), ("the workspace's size", workspaceSize)] + dataDependent.map({ ("the bound of `\($0.name)`", $0.bound) }) {
             if let problem = size.sizeProblem(given) { throw fault("\(what) \(problem)") }
         }
         var ports: Set<Buffer.Storage> = []
@@ -78,7 +78,7 @@ extension Program {
             return nil
         case .check(let condition, _): return condition.expression.sizeProblem(Set(allSymbols)).map { "a check \($0)" }
         case .measure(let symbol, let source, let limit):
-            guard measured.contains(where: { $0.name == symbol }) else { return "`\(symbol)` is not a symbol that is measured" }
+            guard dataDependent.contains(where: { $0.name == symbol }) else { return "`\(symbol)` is not a symbol that is measured" }
             guard buffers.indices.contains(source), buffers[source].type.dtype == .i64, buffers[source].type.elementCount == 1 else { return "buffer \(source) does not hold a size" }
             return limit.sizeProblem(Set(allSymbols)).map { "the limit of `\(symbol)` \($0)" }
         case .branch(let condition, _, _), .loop(_, let condition, _):

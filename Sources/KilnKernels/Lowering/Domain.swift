@@ -6,7 +6,7 @@ import KilnIR
 struct DomainAxis {
     var variable: Dim
     var size: Dim
-    /// The part of the axis that a unit runs over, where that is not all of it.
+    /// The part of the axis that a work item runs over, where that is not all of it.
     var part: (start: Dim, count: Dim)?
 
     init(variable: Dim, size: Dim) {

@@ -5,7 +5,7 @@ import KilnIR
 import KilnPasses
 
 /// Where a value's elements are in memory.
-struct Place: Hashable {
+struct MemoryReference: Hashable {
     var memory: Memory
     var strides: [Dim]
     var offset: Dim = 0
@@ -29,13 +29,13 @@ final class ElementLowering {
     let table: FormTable
     let writer: KernelWriter
     /// Values that are in memory.
-    var places: [ValueID: Place]
+    var places: [ValueID: MemoryReference]
     /// Values that the kernel has at hand for the element it works on, such as a finished reduction.
     var current: [ValueID: ValueNumber] = [:]
     /// The same, found anew in each place where it is used.
     var currentLoads: [ValueID: () -> ValueNumber] = [:]
     /// Values kept from an earlier pass over the same elements, with the position at which the current one is.
-    var kept: [ValueID: (place: Place, position: Dim)] = [:]
+    var kept: [ValueID: (place: MemoryReference, position: Dim)] = [:]
     /// The sizes of the logical variables.
     var ranges = IndexRanges([:])
     /// What a logical variable is in terms of other logical variables, after axes were merged.
@@ -53,7 +53,7 @@ final class ElementLowering {
     /// Asked for the element of a load before it is written; a schedule may have it at hand.
     var loadHook: ((PlannedLoad) -> ValueNumber?)?
 
-    init(graph: Graph, table: FormTable, writer: KernelWriter, places: [ValueID: Place]) {
+    init(graph: Graph, table: FormTable, writer: KernelWriter, places: [ValueID: MemoryReference]) {
         self.graph = graph
         self.table = table
         self.writer = writer
@@ -151,7 +151,7 @@ final class ElementLowering {
         }
     }
 
-    func load(_ place: Place, _ indices: [Dim], where conditions: [IndexCondition] = [], fill: Scalar = 0) -> ValueNumber {
+    func load(_ place: MemoryReference, _ indices: [Dim], where conditions: [IndexCondition] = [], fill: Scalar = 0) -> ValueNumber {
         if let loadHook, let number = loadHook(PlannedLoad(memory: place.memory, dtype: place.dtype, address: resolved(place.address(indices)),
                                                            conditions: conditions.map { $0.mapping(resolved) }, fill: fill)) { return number }
         return writer.load(place.memory, physical(place.address(indices)), place.dtype, where: physical(conditions), fill: fill)
@@ -170,8 +170,8 @@ final class ElementLowering {
         case .view(let map): return try view(map, operands, dtype, indices, conditions)
         case .gather(let coordinates): return try gather(coordinates, operands, indices, conditions)
         case .constant(let literal) where literal.count == 1: return writer.constant(literal[0], dtype)
-        case .reduce(let kind, let axes): return try writtenOut(kind, axes, operands[0], indices, conditions, dtype)
-        case .contract(let contraction): return try writtenOut(contraction, operands, indices, conditions, dtype)
+        case .reduce(let kind, let axes): return try unrolled(kind, axes, operands[0], indices, conditions, dtype)
+        case .contract(let contraction): return try unrolled(contraction, operands, indices, conditions, dtype)
         default:
             throw InternalError("schedule", "\(graph.operations[position].op.name) can't be computed element by element", context: graph.name)
         }
@@ -281,7 +281,7 @@ final class ElementLowering {
         return writer.apply(.select, negative, writer.apply(.add, raw, writer.position(physical(size))), raw)
     }
 
-    private func writtenOut(_ kind: ReductionKind, _ axes: [Int], _ operand: ValueID, _ indices: [Dim], _ conditions: [IndexCondition],
+    private func unrolled(_ kind: ReductionKind, _ axes: [Int], _ operand: ValueID, _ indices: [Dim], _ conditions: [IndexCondition],
                             _ dtype: DType) throws -> ValueNumber {
         let type = graph.type(of: operand)
         let combine = ReductionCode(kind, operand: type.dtype, result: dtype)
@@ -299,7 +299,7 @@ final class ElementLowering {
         return combine.result(state ?? combine.identity(writer), writer)
     }
 
-    private func writtenOut(_ contraction: Contraction, _ operands: [ValueID], _ indices: [Dim], _ conditions: [IndexCondition],
+    private func unrolled(_ contraction: Contraction, _ operands: [ValueID], _ indices: [Dim], _ conditions: [IndexCondition],
                             _ dtype: DType) throws -> ValueNumber {
         var sum = writer.constant(0, contraction.accumulator)
         for place in try places(Array(contraction.sizes[contraction.outputRank...])) {

@@ -15,7 +15,7 @@ final class GroupLowering {
     let program: ProgramWriter
     /// What the fuse pass found the group to be.
     let kind: GroupKind
-    var phases: [Phase] = []
+    var launches: [KernelLaunch] = []
     /// Bytes of worker scratch that the kernel uses.
     var workspace: Dim = 0
 
@@ -26,18 +26,18 @@ final class GroupLowering {
         self.target = program.target
         self.outputs = outputs
         table = try FormTable(region)
-        var places: [ValueID: Place] = [:]
+        var places: [ValueID: MemoryReference] = [:]
         for (port, buffer) in zip(region.inputs, inputs) { places[port.value] = Self.place(buffer, region.type(of: port.value)) }
         elements = ElementLowering(graph: region, table: table, writer: writer, places: places)
         for buffer in outputs { writer.written.insert(.buffer(buffer)) }
     }
 
-    static func place(_ buffer: Int, _ type: TensorType) -> Place {
-        Place(memory: .buffer(buffer), strides: type.strides, dtype: type.dtype)
+    static func place(_ buffer: Int, _ type: TensorType) -> MemoryReference {
+        MemoryReference(memory: .buffer(buffer), strides: type.strides, dtype: type.dtype)
     }
 
     /// A dense temporary that lives through the kernel.
-    func temporary(_ name: String, _ dtype: DType, _ shape: Shape) -> Place {
+    func temporary(_ name: String, _ dtype: DType, _ shape: Shape) -> MemoryReference {
         let type = TensorType(dtype, shape)
         let buffer = program.makeTemporary(name, type)
         writer.written.insert(.buffer(buffer))
@@ -57,15 +57,15 @@ final class GroupLowering {
         return scratch(dtype, count)
     }
 
-    /// Adds a phase whose units are the given number; the body gets the unit's number. On a GPU each unit is a thread's.
-    func phase(units: Dim, work: Dim, _ body: (Dim) throws -> Void) rethrows {
-        if target.gpu != nil { return try threadPhase(units: units, work: work, body) }
+    /// Adds a launch whose work items are the given number; the body gets the work item's number. On a GPU each work item is a thread's.
+    func launch(workItems: Dim, work: Dim, _ body: (Dim) throws -> Void) rethrows {
+        if target.gpu != nil { return try threadLaunch(workItems: workItems, work: work, body) }
         let variable = writer.makeVariable()
         let statements = try writer.block { try body(.index(variable)) }
-        phases.append(Phase(variable: variable, units: units, work: work, body: statements))
+        launches.append(KernelLaunch(variable: variable, workItems: workItems, work: work, body: statements))
     }
 
-    /// Splits a unit's number into indices over the given sizes, outermost first.
+    /// Splits a work item's number into indices over the given sizes, outermost first.
     func unflatten(_ position: Dim, _ sizes: [Dim]) -> [Dim] {
         if sizes.count == 1 { return [position] }
         var rest = position

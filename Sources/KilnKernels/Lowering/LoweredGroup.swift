@@ -54,7 +54,7 @@ struct LoweredGroup {
         case temporary(String, TensorType, Int)
         case packed(String, Packing, Int?)
         case panels(PanelContent, Int?)
-        case packOnce(Phase, Int, PanelContent?, sources: [Int], isDone: Bool)
+        case packOnce(KernelLaunch, Int, PanelContent?, sources: [Int], isDone: Bool)
     }
     /// The kernel that it became.
     let kernel: Int

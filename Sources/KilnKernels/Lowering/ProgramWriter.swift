@@ -10,11 +10,11 @@ package final class ProgramWriter {
     let name: String
     /// What is written so far.
     private(set) var draft = ProgramDraft()
-    private var sizes = MeasuredSizes()
+    private var sizes = DataDependentSizes()
     private let checks: SizeChecks
     /// The symbols whose values are known before the call or were measured.
     private var knownSymbols: Set<String>
-    /// What holds of measured symbols, to be checked where they are; by each symbol.
+    /// What holds of data-dependent symbols, to be checked where they are; by each symbol.
     private var openChecks: [String: [SizeCheck]] = [:]
     private var packings: [Packing: Int] = [:]
     /// The names that buffers have, with the number of the last one that was given a number for it.
@@ -52,7 +52,7 @@ package final class ProgramWriter {
     package static func lower(_ graph: Graph, checks: SizeChecks, target: Target, sharesLoops: Bool = true) throws -> Program {
         let writer = ProgramWriter(graph, checks: checks, target: target, sharesLoops: sharesLoops)
         try writer.write(graph)
-        var program = Program(name: graph.name, symbols: graph.symbols, measured: writer.sizes.symbols)
+        var program = Program(name: graph.name, symbols: graph.symbols, dataDependent: writer.sizes.symbols)
         let workspace = writer.workspaces.sorted { "\($0)" < "\($1)" }.reduce(0, Dim.maximum)
         program.workspaceSize = try writer.sizes.most(workspace)
         try MemoryPlan.make(writer.draft, into: &program) { try writer.sizes.most($0) }
@@ -188,21 +188,21 @@ package final class ProgramWriter {
         let shape = GroupShape(kind, operation.regions[0], inputs + outputs, draft.buffers)
         if sharesLoops, let known = lowered[shape], let buffers = repeated(known, on: inputs + outputs) {
             draft.like[draft.kernels.count] = .init(kernel: known.kernel, buffers: buffers)
-            return add(draft.kernels[known.kernel].phases, known.workspace, kind, operation, outputs)
+            return add(draft.kernels[known.kernel].launches, known.workspace, kind, operation, outputs)
         }
         (temporaries, requests) = ([], [])
         let lowering = try GroupLowering(kind, region: operation.regions[0], inputs: inputs, outputs: outputs, program: self)
         try lowering.lower()
-        let number = add(lowering.phases, lowering.workspace, kind, operation, outputs)
+        let number = add(lowering.launches, lowering.workspace, kind, operation, outputs)
         lowered[shape] = LoweredGroup(kernel: number, buffers: inputs + outputs, requests: requests, workspace: lowering.workspace)
         return number
     }
 
-    private func add(_ phases: [Phase], _ workspace: Dim, _ kind: GroupKind, _ operation: Operation, _ outputs: [Int]) -> Int {
+    private func add(_ launches: [KernelLaunch], _ workspace: Dim, _ kind: GroupKind, _ operation: Operation, _ outputs: [Int]) -> Int {
         workspaces.insert(workspace)
         draft.made.append(outputs + temporaries)
         draft.isElementwise.append(kind == .pointwise)
-        draft.kernels.append(Kernel(name: "\(self.name)_\(draft.kernels.count)_\(kind.rawValue)", location: operation.location, phases: phases))
+        draft.kernels.append(Kernel(name: "\(self.name)_\(draft.kernels.count)_\(kind.rawValue)", location: operation.location, launches: launches))
         return draft.kernels.count - 1
     }
 
@@ -223,11 +223,11 @@ package final class ProgramWriter {
                 let new = panels(content)
                 guard (old == nil) == (new == nil) else { return nil }
                 if let old { numbers[old] = new }
-            case .packOnce(let phase, let buffer, var content, let sources, let isDone):
+            case .packOnce(let launch, let buffer, var content, let sources, let isDone):
                 if let source = content?.source { content?.source = numbers[source] ?? source }
                 let frame = frameThatPacks(sources.map { numbers[$0] ?? $0 }, content)
                 guard (frame != nil) == isDone else { return nil }
-                if let frame { pack(phase.replacingBuffers { numbers[$0] ?? $0 }, into: numbers[buffer] ?? buffer, content, in: frame) }
+                if let frame { pack(launch.replacingBuffers { numbers[$0] ?? $0 }, into: numbers[buffer] ?? buffer, content, in: frame) }
             }
         }
         return numbers
@@ -266,24 +266,24 @@ package final class ProgramWriter {
         return buffer
     }
 
-    /// Makes a kernel of its own of a phase that packs panels of an operand, where others read them too or where it is the same in each
+    /// Makes a kernel of its own of a launch that packs panels of an operand, where others read them too or where it is the same in each
     /// round of a loop: it then runs before the loop.
     ///
     /// - Parameters:
-    ///   - buffer: the temporary that the phase writes.
+    ///   - buffer: the temporary that the launch writes.
     ///   - content: what it then holds; nil where it can't be told.
-    /// - Returns: whether the phase is no part of the kernel being lowered any more.
-    func packOnce(_ phase: Phase, into buffer: Int, _ content: PanelContent?) -> Bool {
-        let sources = BufferUse(phase).read
+    /// - Returns: whether the launch is no part of the kernel being lowered any more.
+    func packOnce(_ launch: KernelLaunch, into buffer: Int, _ content: PanelContent?) -> Bool {
+        let sources = BufferUse(launch).read
         let frame = frameThatPacks(sources, content)
-        requests.append(.packOnce(phase, buffer, content, sources: sources, isDone: frame != nil))
-        if let frame { pack(phase, into: buffer, content, in: frame) }
+        requests.append(.packOnce(launch, buffer, content, sources: sources, isDone: frame != nil))
+        if let frame { pack(launch, into: buffer, content, in: frame) }
         return frame != nil
     }
 
     /// The frame whose steps are to pack panels of some buffers; nil where the kernel itself is to.
     private func frameThatPacks(_ sources: [Int], _ content: PanelContent?) -> Int? {
-        // Symbols that are measured may not be known where the phase would go.
+        // Symbols that are measured may not be known where the launch would go.
         guard sizes.symbols.isEmpty, !sources.contains(where: Set(temporaries).contains) else { return nil }
         var frame = frames.count - 1
         while frame > 0, frames[frame].isLoop, !frames[frame].hasChecks, sources.allSatisfy({ homes[$0, default: 0] < frame }) { frame -= 1 }
@@ -291,13 +291,13 @@ package final class ProgramWriter {
         return isShared || frame < frames.count - 1 ? frame : nil
     }
 
-    private func pack(_ phase: Phase, into buffer: Int, _ content: PanelContent?, in frame: Int) {
+    private func pack(_ launch: KernelLaunch, into buffer: Int, _ content: PanelContent?, in frame: Int) {
         temporaries.removeAll { $0 == buffer }
         homes[buffer] = frame
         if let content { panels[content] = (buffer, frame, frames[frame].id) }
         draft.made.append([buffer])
         draft.isElementwise.append(false)
-        draft.kernels.append(Kernel(name: "\(name)_\(draft.kernels.count)_pack", location: location, phases: [phase]))
+        draft.kernels.append(Kernel(name: "\(name)_\(draft.kernels.count)_pack", location: location, launches: [launch]))
         frames[frame].steps.append(.launch(draft.kernels.count - 1))
     }
 

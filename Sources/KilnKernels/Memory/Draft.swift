@@ -38,26 +38,26 @@ struct ProgramDraft {
 }
 
 extension ProgramDraft {
-    /// A kernel whose phases are those of another one, on buffers of its own.
+    /// A kernel whose launches are those of another one, on buffers of its own.
     struct Likeness {
-        /// The other, which has phases of its own.
+        /// The other, which has launches of its own.
         var kernel: Int
-        /// For each buffer in the phases, the one that it stands for.
+        /// For each buffer in the launches, the one that it stands for.
         var buffers: [Int: Int]
     }
 
-    /// The kernel that a kernel's phases were written for, maybe itself.
+    /// The kernel that a kernel's launches were written for, maybe itself.
     func origin(of kernel: Int) -> Int { like[kernel]?.kernel ?? kernel }
 
-    /// What a buffer in a kernel's phases stands for.
+    /// What a buffer in a kernel's launches stands for.
     func buffer(_ number: Int, in kernel: Int) -> Int { like[kernel]?.buffers[number] ?? number }
 
-    /// What each phase of the kernels reads and writes, by the numbers in the phases; looked for once in phases that are alike.
+    /// What each launch of the kernels reads and writes, by the numbers in the launches; looked for once in launches that are alike.
     func uses() -> [[BufferUse]] {
         var uses: [[BufferUse]] = []
         for kernel in kernels.indices {
             let origin = origin(of: kernel)
-            uses.append(origin < kernel ? uses[origin] : kernels[kernel].phases.map { BufferUse($0) })
+            uses.append(origin < kernel ? uses[origin] : kernels[kernel].launches.map { BufferUse($0) })
         }
         return uses
     }

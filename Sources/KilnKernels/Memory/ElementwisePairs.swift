@@ -3,7 +3,7 @@
 
 import KilnIR
 
-/// Looks through the statement lists of one phase.
+/// Looks through the statement lists of one launch.
 ///
 /// Each element of a result is stored once. So if every list that reads a buffer stores the result at the same address, and after
 /// the read, then nobody reads an element of the buffer after it was overwritten.
@@ -28,9 +28,9 @@ struct ElementwisePairs {
     private var others: Set<Int> = []
     private var lists = 0
 
-    init(_ phase: Phase) {
-        others.formUnion(phase.maps.map(\.buffer))
-        add(phase.body)
+    init(_ launch: KernelLaunch) {
+        others.formUnion(launch.maps.map(\.buffer))
+        add(launch.body)
     }
 
     /// Whether a result may take a buffer's place.
@@ -60,7 +60,7 @@ struct ElementwisePairs {
             case .transpose(let transposition):
                 exclude(transposition.source.memory)
                 exclude(transposition.target.memory)
-            case .team(let operation):
+            case .threadBlock(let operation):
                 guard case .copy(let target, let source, _) = operation else { continue }
                 exclude(target.memory)
                 exclude(source.memory)

@@ -1,14 +1,14 @@
 // When buffers hold something that is read later. A draft's steps come in, through branches and loops; for each buffer the ranges of one
 // numbering of all steps go out.
 //
-//     launch │ if │ then … │ else … │ test … │ body … │ launch        a phase at 2p: what it reads lives until 2p + 2, what it writes from 2p on
+//     launch │ if │ then … │ else … │ test … │ body … │ launch        a launch at 2p: what it reads lives until 2p + 2, what it writes from 2p on
 //     0        2    4        8        12       20       30            a move at 2p: what it reads lives until 2p + 1, what it writes from there on
 
 /// The times at which buffers of the arena, and outputs, are in use.
 struct Liveness {
     /// By buffer, in order, without gaps of nothing between them; empty for inputs and constants.
     private(set) var ranges: [[Range<Int>]] = []
-    /// By kernel, the time of its first phase.
+    /// By kernel, the time of its first launch.
     private(set) var launches: [Int: Int] = [:]
     /// The moves, in order, with their times.
     private(set) var moves: [(time: Int, moves: [Move], endsRound: Bool)] = []

@@ -6,11 +6,11 @@ import KilnIR
 /// How a draft's buffers share memory.
 struct MemoryPlan {
     private var draft: ProgramDraft
-    /// By kernel and phase.
+    /// By kernel and launch.
     private let uses: [[BufferUse]]
     private let liveness: Liveness
     private var shared: SharedMemory
-    /// By kernel that has phases of its own.
+    /// By kernel that has launches of its own.
     private var pairs: [Int: ElementwisePairs] = [:]
     /// By the time of a move, what it becomes.
     private var orders: [Int: MoveOrder] = [:]
@@ -49,12 +49,12 @@ struct MemoryPlan {
 
     /// Joins results with operands that die where they are made, and what is moved with where it goes.
     private mutating func join(where mayJoin: (SharedMemory, Int, Int) -> Bool) {
-        for kernel in draft.kernels.indices where draft.isElementwise[kernel] && draft.kernels[kernel].phases.count == 1 {
+        for kernel in draft.kernels.indices where draft.isElementwise[kernel] && draft.kernels[kernel].launches.count == 1 {
             guard let time = liveness.launches[kernel] else { continue }
             let (use, origin) = (uses[kernel][0], draft.origin(of: kernel))
             let operands = use.read.filter { draft.buffers[draft.buffer($0, in: kernel)].isWritable }
             if operands.isEmpty { continue }
-            let pairs = self.pairs[origin] ?? ElementwisePairs(draft.kernels[origin].phases[0])
+            let pairs = self.pairs[origin] ?? ElementwisePairs(draft.kernels[origin].launches[0])
             self.pairs[origin] = pairs
             for result in use.written {
                 let target = draft.buffer(result, in: kernel)
@@ -165,7 +165,7 @@ struct MemoryPlan {
         program.kernels = draft.kernels.enumerated().map { position, kernel in
             var kernel = kernel
             let own = draft.like[position]?.buffers
-            kernel.phases = kernel.phases.map { $0.replacingBuffers { final[own?[$0] ?? $0] } }
+            kernel.launches = kernel.launches.map { $0.replacingBuffers { final[own?[$0] ?? $0] } }
             return kernel
         }
         program.likeness = likeness(final)

@@ -46,19 +46,19 @@ struct SharedMemory {
 
     /// Makes one memory of two buffers' if they are never in use together.
     ///
-    /// - Parameter phase: the time of a phase that reads the first for the last time and writes the second, each element where it is read.
+    /// - Parameter launch: the time of a launch that reads the first for the last time and writes the second, each element where it is read.
     @discardableResult
-    mutating func join(_ first: Int, _ second: Int, inPlaceAt phase: Int? = nil) -> Bool {
+    mutating func join(_ first: Int, _ second: Int, inPlaceAt launch: Int? = nil) -> Bool {
         let (a, b) = (root(first), root(second))
         if a == b { return true }
         let (one, other) = (buffers[faces[a]], buffers[faces[b]])
         guard one.type.dtype == other.type.dtype, sizes[first] == sizes[second], one.isWritable, other.isWritable, isArena(a) || isArena(b) else { return false }
         var left = ranges[a]
-        if let phase {
-            guard let last = Self.index(of: phase + 1, in: left), left[last].upperBound == phase + 2,
-                left[last].lowerBound < phase,
-                Self.index(of: phase, in: ranges[b]).map({ ranges[b][$0].lowerBound }) == phase else { return false }
-            left[last] = left[last].lowerBound..<phase
+        if let launch {
+            guard let last = Self.index(of: launch + 1, in: left), left[last].upperBound == launch + 2,
+                left[last].lowerBound < launch,
+                Self.index(of: launch, in: ranges[b]).map({ ranges[b][$0].lowerBound }) == launch else { return false }
+            left[last] = left[last].lowerBound..<launch
         }
         guard !Self.overlap(left, ranges[b]) else { return false }
         let face = isArena(a) ? isArena(b) ? min(faces[a], faces[b]) : faces[b] : faces[a]

@@ -1,12 +1,12 @@
 // Attention's gradients on a host. Weights are made again from the rows' logarithms, a block at a time: once with rows as rows of the
-// register tile, for the queries' gradient, and once with keys as rows, for the keys' and values', so that each unit owns what it adds to.
+// register tile, for the queries' gradient, and once with keys as rows, for the keys' and values', so that each work item owns what it adds to.
 
 import KilnIR
 
-/// What a unit of the backward pass works with: two tiles, of scores that become weights and of products that become their gradients.
+/// What a work item of the backward pass works with: two tiles, of scores that become weights and of products that become their gradients.
 private struct BackwardTiles {
     let sizes: AttentionTiles
-    /// Rows of the operands of scores and of products, `unitRows` each.
+    /// Rows of the operands of scores and of products, `workItemRows` each.
     let scoreRows: Memory
     let productRows: Memory
     let scores: Memory
@@ -27,21 +27,21 @@ extension GroupLowering {
         let keys = try packTokens(plan, 1, .keys, features: plan.size, tiles)
         let values = try packTokens(plan, 2, .keys, features: plan.valueSize, tiles)
         let sources = try packFeatures(plan, 1, .keys, features: plan.size, tiles)
-        let blocks = plan.rows.dividedUp(by: .constant(tiles.unitRows))
+        let blocks = plan.rows.dividedUp(by: .constant(tiles.workItemRows))
         let width = tiles.padded(plan.size)
-        try phase(units: plan.outer * blocks, work: plan.work * 2) { unit in
-            let place = unflatten(unit, plan.outerShape + [blocks])
+        try launch(workItems: plan.outer * blocks, work: plan.work * 2) { workItem in
+            let place = unflatten(workItem, plan.outerShape + [blocks])
             let outer = Array(place.dropLast())
-            let first = writer.bind(place.last! * .constant(tiles.unitRows))
+            let first = writer.bind(place.last! * .constant(tiles.workItemRows))
             let state = BackwardTiles(
                 sizes: tiles, scoreRows: try packRows(plan, 0, .queries, features: plan.size, scale: plan.form.scale, outer: outer, first: first, tiles),
                 productRows: try packRows(plan, 4, .queries, features: plan.valueSize, outer: outer, first: first, tiles),
                 scores: scratch(plan.accumulator, .constant(tiles.rows * tiles.block)),
                 products: scratch(plan.accumulator, .constant(tiles.rows * tiles.block)), outer: outer)
-            let sums = scratch(plan.accumulator, .constant(tiles.unitRows) * width)
-            try fill(sums, .constant(tiles.unitRows) * width, 0, plan, tiles)
+            let sums = scratch(plan.accumulator, .constant(tiles.workItemRows) * width)
+            try fill(sums, .constant(tiles.workItemRows) * width, 0, plan, tiles)
             let group = writer.bind(groupNumber(plan, outer))
-            let last = Dim.minimum(first + .constant(tiles.unitRows), plan.rows) - 1
+            let last = Dim.minimum(first + .constant(tiles.workItemRows), plan.rows) - 1
             let used = writer.bind(Dim.minimum((plan.rows - first).dividedUp(by: .constant(tiles.rows)), .constant(tiles.count)))
             try writer.loop(from: 0, to: writer.bind(keyLimit(plan, afterRow: last)), step: tiles.block) { start in
                 let count = writer.bind(Dim.minimum(plan.keys - start, .constant(tiles.block)))
@@ -69,18 +69,18 @@ extension GroupLowering {
         let cotangents = try packTokens(plan, 4, .queries, features: plan.valueSize, tiles)
         let keySources = try packFeatures(plan, 0, .queries, features: plan.size, tiles)
         let valueSources = try packFeatures(plan, 4, .queries, features: plan.valueSize, tiles)
-        let blocks = plan.keys.dividedUp(by: .constant(tiles.unitRows))
-        try phase(units: plan.group * blocks, work: plan.work * 2) { unit in
-            let place = unflatten(unit, plan.groupShape + [blocks])
+        let blocks = plan.keys.dividedUp(by: .constant(tiles.workItemRows))
+        try launch(workItems: plan.group * blocks, work: plan.work * 2) { workItem in
+            let place = unflatten(workItem, plan.groupShape + [blocks])
             let outer = Array(place.dropLast())
-            let first = writer.bind(place.last! * .constant(tiles.unitRows))
+            let first = writer.bind(place.last! * .constant(tiles.workItemRows))
             let scoreRows = try packRows(plan, 1, .keys, features: plan.size, outer: outer, first: first, tiles)
             let productRows = try packRows(plan, 2, .keys, features: plan.valueSize, outer: outer, first: first, tiles)
             let scores = scratch(plan.accumulator, .constant(tiles.rows * tiles.block)), products = scratch(plan.accumulator, .constant(tiles.rows * tiles.block))
-            let keySums = scratch(plan.accumulator, .constant(tiles.unitRows) * tiles.padded(plan.size))
-            let valueSums = scratch(plan.accumulator, .constant(tiles.unitRows) * tiles.padded(plan.valueSize))
-            try fill(keySums, .constant(tiles.unitRows) * tiles.padded(plan.size), 0, plan, tiles)
-            try fill(valueSums, .constant(tiles.unitRows) * tiles.padded(plan.valueSize), 0, plan, tiles)
+            let keySums = scratch(plan.accumulator, .constant(tiles.workItemRows) * tiles.padded(plan.size))
+            let valueSums = scratch(plan.accumulator, .constant(tiles.workItemRows) * tiles.padded(plan.valueSize))
+            try fill(keySums, .constant(tiles.workItemRows) * tiles.padded(plan.size), 0, plan, tiles)
+            try fill(valueSums, .constant(tiles.workItemRows) * tiles.padded(plan.valueSize), 0, plan, tiles)
             let used = writer.bind(Dim.minimum((plan.keys - first).dividedUp(by: .constant(tiles.rows)), .constant(tiles.count)))
             let begin = writer.bind(rowStart(plan, key: first) / .constant(tiles.block) * .constant(tiles.block))
             try writer.loop(to: .constant(plan.ratio)) { member in
@@ -155,7 +155,7 @@ extension GroupLowering {
         }
     }
 
-    /// Adds a tile times a block of another operand's tokens to the unit's sums.
+    /// Adds a tile times a block of another operand's tokens to the work item's sums.
     private func addProducts(_ plan: AttentionPlan, _ tiles: AttentionTiles, _ tile: Memory, _ sources: Memory, first: Dim, tokens: Dim, start: Dim,
                              count: Dim, to sums: Memory, tile number: Dim, features: Dim) {
         let width = tiles.padded(features)
@@ -173,7 +173,7 @@ extension GroupLowering {
         let frame = attentionFrame(plan, features: features)
         setOuter(frame, outer)
         let tokens = side == .queries ? plan.rows : plan.keys
-        try writer.loop(to: writer.bind(Dim.minimum(tokens - first, .constant(tiles.unitRows)))) { row in
+        try writer.loop(to: writer.bind(Dim.minimum(tokens - first, .constant(tiles.workItemRows)))) { row in
             elements.setVariable(side == .queries ? frame.row : frame.key, to: first + row)
             try writer.vectors(tiles.lanes, count: features) { feature, _ in
                 elements.setVariable(frame.feature, to: feature)

@@ -1,10 +1,10 @@
-// Attention on a host: a unit takes some rows of one head and streams over blocks of keys, keeping each row's greatest score so far,
+// Attention on a host: a work item takes some rows of one head and streams over blocks of keys, keeping each row's greatest score so far,
 // the sum of the exponentials, and the weighted sum of the values, which shrink where a greater score comes. (M. Milakov and
 // N. Gimelshein, "Online normalizer calculation for softmax", 2018; T. Dao, "FlashAttention-2", 2023.)
 
 import KilnIR
 
-/// What a unit of the forward pass keeps: the rows of queries, and each row's state.
+/// What a work item of the forward pass keeps: the rows of queries, and each row's state.
 private struct ForwardState {
     let queries: Memory
     let greatest: Memory
@@ -23,13 +23,13 @@ extension GroupLowering {
         let tiles = attentionTiles(plan, rows: .queries)
         let keys = try packTokens(plan, 1, .keys, features: plan.size, tiles)
         let values = try packFeatures(plan, 2, .keys, features: plan.valueSize, tiles)
-        let blocks = plan.rows.dividedUp(by: .constant(tiles.unitRows))
+        let blocks = plan.rows.dividedUp(by: .constant(tiles.workItemRows))
         let width = tiles.padded(plan.valueSize)
-        try phase(units: plan.outer * blocks, work: plan.work) { unit in
-            let place = unflatten(unit, plan.outerShape + [blocks])
+        try launch(workItems: plan.outer * blocks, work: plan.work) { workItem in
+            let place = unflatten(workItem, plan.outerShape + [blocks])
             let outer = Array(place.dropLast())
-            let first = writer.bind(place.last! * .constant(tiles.unitRows))
-            let count = Dim.constant(tiles.unitRows)
+            let first = writer.bind(place.last! * .constant(tiles.workItemRows))
+            let count = Dim.constant(tiles.workItemRows)
             let state = ForwardState(
                 queries: try packRows(plan, 0, .queries, features: plan.size, scale: plan.form.scale, outer: outer, first: first, tiles),
                 greatest: scratchOrStack(plan.accumulator, count), sums: scratch(plan.accumulator, count * .constant(tiles.lanes)),
@@ -54,7 +54,7 @@ extension GroupLowering {
         }
     }
 
-    /// The number of a unit's keys among those of all groups.
+    /// The number of a work item's keys among those of all groups.
     func groupNumber(_ plan: AttentionPlan, _ outer: [Dim]) -> Dim {
         zip(plan.groupShape, outer).reduce(0) { $0 * $1.0 + $1.1 }
     }
@@ -79,7 +79,7 @@ extension GroupLowering {
         }
         func weigh(_ edges: Bool) throws {
             try writer.loop(to: .constant(tiles.rows)) { inTile in
-                try forwardWeights(plan, tiles, state, outer: outer, inTile: inTile, inUnit: writer.bind(tile * .constant(tiles.rows) + inTile),
+                try forwardWeights(plan, tiles, state, outer: outer, inTile: inTile, inWorkItem: writer.bind(tile * .constant(tiles.rows) + inTile),
                                    row: writer.bind(row + inTile), start: start, panels: edges ? panels : .constant(tiles.panels), hasEdges: edges)
             }
         }
@@ -96,7 +96,7 @@ extension GroupLowering {
     }
 
     /// Makes weights of one row's scores; past an edge, of the keys or of what the row sees, they are 0.
-    private func forwardWeights(_ plan: AttentionPlan, _ tiles: AttentionTiles, _ state: ForwardState, outer: [Dim], inTile: Dim, inUnit: Dim, row: Dim,
+    private func forwardWeights(_ plan: AttentionPlan, _ tiles: AttentionTiles, _ state: ForwardState, outer: [Dim], inTile: Dim, inWorkItem: Dim, row: Dim,
                                 start: Dim, panels: Dim, hasEdges: Bool) throws {
         let (dtype, lanes) = (plan.accumulator, Dim.constant(tiles.lanes))
         let frame = attentionFrame(plan)
@@ -124,15 +124,15 @@ extension GroupLowering {
                 most.add(score, none, at: lane, writer)
             }
         }
-        let before = writer.load(state.greatest, inUnit, dtype)
+        let before = writer.load(state.greatest, inWorkItem, dtype)
         let greatest = writer.apply(.maximum, before, most.total(writer).value)
         let shift = shift(greatest, plan)
         let factor = writer.apply(.exp, writer.apply(.subtract, before, shift))
-        writer.store(greatest, state.greatest, inUnit)
+        writer.store(greatest, state.greatest, inWorkItem)
         writer.store(factor, state.factors, inTile)
         let sum = writer.local(dtype, lanes)
         writer.lanes(tiles.lanes, count: lanes) { lane in
-            writer.store(writer.apply(.multiply, writer.load(state.sums, inUnit * lanes + lane, dtype), factor), sum, lane)
+            writer.store(writer.apply(.multiply, writer.load(state.sums, inWorkItem * lanes + lane, dtype), factor), sum, lane)
         }
         writer.loop(to: vectors) { vector in
             writer.lanes(tiles.lanes, count: lanes) { lane in
@@ -142,14 +142,14 @@ extension GroupLowering {
                 writer.store(writer.apply(.add, writer.load(sum, lane, dtype), weight), sum, lane)
             }
         }
-        writer.lanes(tiles.lanes, count: lanes) { lane in writer.store(writer.load(sum, lane, dtype), state.sums, inUnit * lanes + lane) }
+        writer.lanes(tiles.lanes, count: lanes) { lane in writer.store(writer.load(sum, lane, dtype), state.sums, inWorkItem * lanes + lane) }
     }
 
     private func storeForward(_ plan: AttentionPlan, _ tiles: AttentionTiles, _ state: ForwardState, outer: [Dim], first: Dim, width: Dim) throws {
         let dtype = plan.accumulator
         let frame = attentionFrame(plan, features: plan.valueSize)
         setOuter(frame, outer)
-        let count = writer.bind(Dim.minimum(plan.rows - first, .constant(tiles.unitRows)))
+        let count = writer.bind(Dim.minimum(plan.rows - first, .constant(tiles.workItemRows)))
         try writer.loop(to: count) { row in
             elements.setVariable(frame.row, to: first + row)
             let sum = writer.define(.reduceLanes(.sum, state.sums, address: row * .constant(tiles.lanes), width: tiles.lanes), dtype)

@@ -1,4 +1,4 @@
-// Attention a row at a time, and its gradients a row or key at a time: no tile, no scratch but a row of sums for each unit.
+// Attention a row at a time, and its gradients a row or key at a time: no tile, no scratch but a row of sums for each work item.
 // It takes every dtype and size on every target, for those that no faster schedule takes.
 
 import KilnIR
@@ -13,9 +13,9 @@ extension GroupLowering {
         }
     }
 
-    /// A unit's row of sums over the features, in memory of its own.
+    /// A work item's row of sums over the features, in memory of its own.
     private struct Sums {
-        let place: Place
+        let place: MemoryReference
         let base: Dim
         let count: Dim
         let plan: AttentionPlan
@@ -49,8 +49,8 @@ extension GroupLowering {
         }
     }
 
-    private func sums(_ plan: AttentionPlan, _ place: Place, _ unit: Dim, _ count: Dim) -> Sums {
-        Sums(place: place, base: writer.bind(unit * count), count: count, plan: plan, lowering: self)
+    private func sums(_ plan: AttentionPlan, _ place: MemoryReference, _ workItem: Dim, _ count: Dim) -> Sums {
+        Sums(place: place, base: writer.bind(workItem * count), count: count, plan: plan, lowering: self)
     }
 
     /// The sum over the features of the products of two operands' elements.
@@ -73,13 +73,13 @@ extension GroupLowering {
     private func attentionPlainForward(_ plan: AttentionPlan) throws {
         let place = temporary("sums", plan.accumulator, [plan.outer * plan.rows * plan.valueSize])
         let (products, values) = (attentionFrame(plan, features: plan.size), attentionFrame(plan, features: plan.valueSize))
-        try phase(units: plan.outer * plan.rows, work: plan.work) { unit in
-            let indices = unflatten(unit, plan.outerShape + [plan.rows])
+        try launch(workItems: plan.outer * plan.rows, work: plan.work) { workItem in
+            let indices = unflatten(workItem, plan.outerShape + [plan.rows])
             for frame in [products, values] {
                 setOuter(frame, indices)
                 elements.setVariable(frame.row, to: indices.last!)
             }
-            let sums = sums(plan, place, unit, plan.valueSize)
+            let sums = sums(plan, place, workItem, plan.valueSize)
             let state = writer.local(plan.accumulator, 2)
             writer.store(writer.constant(.real(-.infinity), plan.accumulator), state, 0)
             writer.store(writer.constant(0, plan.accumulator), state, 1)
@@ -116,13 +116,13 @@ extension GroupLowering {
         let place = temporary("sums", plan.accumulator, [plan.outer * plan.rows * plan.size])
         let (products, values) = (attentionFrame(plan, features: plan.size), attentionFrame(plan, features: plan.valueSize))
         let sources = attentionFrame(plan, features: plan.size)
-        try phase(units: plan.outer * plan.rows, work: plan.work) { unit in
-            let indices = unflatten(unit, plan.outerShape + [plan.rows])
+        try launch(workItems: plan.outer * plan.rows, work: plan.work) { workItem in
+            let indices = unflatten(workItem, plan.outerShape + [plan.rows])
             for frame in [products, values, sources] {
                 setOuter(frame, indices)
                 elements.setVariable(frame.row, to: indices.last!)
             }
-            let sums = sums(plan, place, unit, plan.size)
+            let sums = sums(plan, place, workItem, plan.size)
             try sums.clear()
             try writer.loop(to: writer.bind(keyLimit(plan, afterRow: indices.last!))) { key in
                 for frame in [products, values, sources] { elements.setVariable(frame.key, to: key) }
@@ -140,13 +140,13 @@ extension GroupLowering {
         let (products, values) = (attentionFrame(plan, features: plan.size), attentionFrame(plan, features: plan.valueSize))
         let (keySources, valueSources) = (attentionFrame(plan, features: plan.size), attentionFrame(plan, features: plan.valueSize))
         let frames = [products, values, keySources, valueSources]
-        try phase(units: plan.group * plan.keys, work: plan.work) { unit in
-            let indices = unflatten(unit, plan.groupShape + [plan.keys])
+        try launch(workItems: plan.group * plan.keys, work: plan.work) { workItem in
+            let indices = unflatten(workItem, plan.groupShape + [plan.keys])
             for frame in frames {
                 setOuter(frame, Array(indices.dropLast()))
                 elements.setVariable(frame.key, to: indices.last!)
             }
-            let (ofKey, ofValue) = (sums(plan, keySums, unit, plan.size), sums(plan, valueSums, unit, plan.valueSize))
+            let (ofKey, ofValue) = (sums(plan, keySums, workItem, plan.size), sums(plan, valueSums, workItem, plan.valueSize))
             try ofKey.clear()
             try ofValue.clear()
             let start = writer.bind(rowStart(plan, key: indices.last!))

@@ -9,7 +9,7 @@ import KilnIR
 struct AttentionTiles {
     let lanes: Int
     let vectors: Int
-    /// Tokens that are rows of a register tile, and register tiles in a unit.
+    /// Tokens that are rows of a register tile, and register tiles in a work item.
     let rows: Int
     let count: Int
     /// Panels of columns whose scores are kept at once.
@@ -18,7 +18,7 @@ struct AttentionTiles {
     var columns: Int { lanes * vectors }
     /// Tokens whose scores are kept at once.
     var block: Int { columns * panels }
-    var unitRows: Int { rows * count }
+    var workItemRows: Int { rows * count }
     func panelCount(_ size: Dim) -> Dim { size.dividedUp(by: .constant(columns)) }
     func padded(_ size: Dim) -> Dim { panelCount(size) * .constant(columns) }
 }
@@ -36,7 +36,7 @@ enum AttentionStart {
 enum AttentionSide { case queries, keys }
 
 extension GroupLowering {
-    /// Products of a unit from which on it is worth making two of it.
+    /// Products of a work item from which on it is worth making two of it.
     private static let muchWork = 1 << 22
 
     /// Tiles for the tokens of one side as rows.
@@ -48,10 +48,10 @@ extension GroupLowering {
         let count = size.constant
         let best = count.map { n in n <= most ? max(n, 1) : (min(6, most)...most).min { cost($0) < cost($1) }! } ?? most
         var tiles = count.map { max(1, min(4, ($0 + best - 1) / best)) } ?? 4
-        // Few heads and tokens with much to do: less of it in each unit.
+        // Few heads and tokens with much to do: less of it in each work item.
         if let outer = (rows == .queries ? plan.outer : plan.group).constant, let count, let work = plan.work.constant {
-            func units() -> Int { max(outer * ((count + best * tiles - 1) / (best * tiles)), 1) }
-            while tiles > 1, units() < WorkDivision.fairUnits, work / units() >= Self.muchWork { tiles /= 2 }
+            func workItems() -> Int { max(outer * ((count + best * tiles - 1) / (best * tiles)), 1) }
+            while tiles > 1, workItems() < WorkDivision.fairWorkItems, work / workItems() >= Self.muchWork { tiles /= 2 }
         }
         return AttentionTiles(lanes: lanes, vectors: 2, rows: best, count: tiles, panels: 4)
     }
@@ -73,10 +73,10 @@ extension GroupLowering {
         let panel = features * .constant(tiles.columns)
         let packed = temporary("tokens", plan.accumulator, [outer * panels * panel]).memory
         let frame = attentionFrame(plan, features: features)
-        try phase(units: outer * panels, work: outer * panels * panel * 4) { unit in
-            let place = unflatten(unit, outerShape(plan, side) + [panels])
+        try launch(workItems: outer * panels, work: outer * panels * panel * 4) { workItem in
+            let place = unflatten(workItem, outerShape(plan, side) + [panels])
             setOuter(frame, Array(place.dropLast()))
-            let (first, base) = (writer.bind(place.last! * .constant(tiles.columns)), writer.bind(unit * panel))
+            let (first, base) = (writer.bind(place.last! * .constant(tiles.columns)), writer.bind(workItem * panel))
             try writer.loop(to: .constant(tiles.columns)) { column in
                 let number = writer.bind(first + column)
                 elements.setVariable(token(frame, side), to: number)
@@ -97,10 +97,10 @@ extension GroupLowering {
         let packed = temporary("features", plan.accumulator, [outer * panels * count * .constant(tiles.columns)]).memory
         let frame = attentionFrame(plan, features: features)
         let blocks = count.dividedUp(by: block)
-        try phase(units: outer * blocks, work: outer * panels * count * .constant(tiles.columns)) { unit in
-            let place = unflatten(unit, outerShape(plan, side) + [blocks])
+        try launch(workItems: outer * blocks, work: outer * panels * count * .constant(tiles.columns)) { workItem in
+            let place = unflatten(workItem, outerShape(plan, side) + [blocks])
             setOuter(frame, Array(place.dropLast()))
-            let head = writer.bind(unit / blocks)
+            let head = writer.bind(workItem / blocks)
             let first = writer.bind(place.last! * block)
             try writer.loop(from: first, to: writer.bind(Dim.minimum(first + block, count))) { number in
                 elements.setVariable(token(frame, side), to: number)
@@ -121,13 +121,13 @@ extension GroupLowering {
         return packed
     }
 
-    /// Copies a unit's rows, one after the other, `features` elements each; zeros past the last token.
+    /// Copies a work item's rows, one after the other, `features` elements each; zeros past the last token.
     func packRows(_ plan: AttentionPlan, _ operand: Int, _ side: AttentionSide, features: Dim, scale: Double = 1, outer: [Dim], first: Dim,
                   _ tiles: AttentionTiles) throws -> Memory {
-        let rows = scratch(plan.accumulator, features * .constant(tiles.unitRows))
+        let rows = scratch(plan.accumulator, features * .constant(tiles.workItemRows))
         let frame = attentionFrame(plan, features: features)
         setOuter(frame, outer)
-        try writer.loop(to: .constant(tiles.unitRows)) { row in
+        try writer.loop(to: .constant(tiles.workItemRows)) { row in
             let number = writer.bind(first + row)
             elements.setVariable(token(frame, side), to: number)
             try writer.vectors(tiles.lanes, count: features) { feature, _ in

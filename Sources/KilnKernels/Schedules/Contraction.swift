@@ -14,7 +14,7 @@ struct ContractionPlan {
     var rowsOperand: ValueID
     var columnsOperand: ValueID
     /// Where the columns are read instead of from their operand: a padded copy.
-    var columnsPlace: Place?
+    var columnsPlace: MemoryReference?
     /// Numbers of the contraction's variables: outer loops, rows, columns (the innermost output axes), summed.
     var outer: [Int]
     var m: [Int]
@@ -23,17 +23,17 @@ struct ContractionPlan {
     var tileRows = 1
     var tileVectors = 1
     var lanes = 1
-    /// Columns of the register tile: the vectors' lanes, if it is not turned.
+    /// Columns of the register tile: the vectors' lanes, if it is not transposed.
     var tileColumns = 1
     /// Whether the rows of the register tile lie in vectors and columns are broadcast, which suits few columns.
-    var isTurned = false
+    var isTransposed = false
     /// Whether rows or columns are fetched ahead of their use: constants, which nothing has brought near since the last call.
     var fetchesRows = false
     var fetchesColumns = false
 
     var accumulator: DType { contraction.accumulator }
     /// Elements between rows of a finished tile.
-    var tilePitch: Int { isTurned ? lanes : tileColumns }
+    var tilePitch: Int { isTransposed ? lanes : tileColumns }
     func size(_ variables: [Int]) -> Dim { variables.reduce(1) { $0 * contraction.sizes[$1] } }
     var rowCount: Dim { size(m) }
     var columnCount: Dim { size(n) }
@@ -73,7 +73,7 @@ struct SplitContraction: Schedule {
     var cost: Dim { plan.work }
 
     static func plan(_ group: GroupLowering, _ target: Target) throws -> SplitContraction? {
-        guard let plan = try group.registerTilePlan(), !plan.isTurned, group.isSplit(plan) else { return nil }
+        guard let plan = try group.registerTilePlan(), !plan.isTransposed, group.isSplit(plan) else { return nil }
         return SplitContraction(plan: plan)
     }
 
@@ -116,14 +116,14 @@ struct BlockDotProducts: Schedule {
         return BlockDotProducts(rows: group.productRows(contraction, operation), alongReduced: reading.lanesAxis == nil)
     }
 
-    func emit(into group: GroupLowering) throws { try group.teamRows(rows, alongReduced: alongReduced) }
+    func emit(into group: GroupLowering) throws { try group.threadBlockRows(rows, alongReduced: alongReduced) }
 }
 
 extension GroupLowering {
     /// The plan of a contraction group for the host's register tile.
     func registerTilePlan() throws -> ContractionPlan? {
         guard let (contraction, operation) = try contractionRoot(), let plan = contractionPlan(contraction, operation) else { return nil }
-        if let turned = turned(plan) { return turned }
+        if let transposed = transposed(plan) { return transposed }
         guard isSplit(plan), hasShortRuns(plan) else { return plan }
         var swapped = plan
         swapRoles(&swapped)
@@ -179,29 +179,29 @@ extension GroupLowering {
     private func panelCost(_ rows: Int, _ tile: Int) -> Double { Double((rows + tile - 1) / tile) * (Double(tile) + 1.5) }
 
     /// The plan with rows for lanes, where so few columns would fill vectors badly and the rows, constants, are packed in any order already.
-    private func turned(_ plan: ContractionPlan) -> ContractionPlan? {
+    private func transposed(_ plan: ContractionPlan) -> ContractionPlan? {
         guard let rows = plan.rowCount.constant, let columns = plan.columnCount.constant, let depth = plan.depth.constant,
-            let outer = plan.size(plan.outer).constant, rows >= 2 * plan.lanes, depth <= Self.greatestTurnedDepth,
-            outer * columns * depth <= Self.mostTurnedColumns else { return nil }
-        var turned = plan
-        turned.isTurned = true
-        turned.tileVectors = 2
-        turned.tileRows = 2 * plan.lanes
+            let outer = plan.size(plan.outer).constant, rows >= 2 * plan.lanes, depth <= Self.greatestTransposedDepth,
+            outer * columns * depth <= Self.mostTransposedColumns else { return nil }
+        var transposed = plan
+        transposed.isTransposed = true
+        transposed.tileVectors = 2
+        transposed.tileRows = 2 * plan.lanes
         let most = min((target.vectorRegisters - 4) / 2, plan.lanes, 14)
         guard let width = (min(6, most)...most).min(by: { panelCost(columns, $0) < panelCost(columns, $1) }) else { return nil }
-        turned.tileColumns = min(width, columns)
+        transposed.tileColumns = min(width, columns)
         // Turning a finished tile takes about as long as this many products.
         let turning = 300 / Double(depth)
-        let cost = panelCost(columns, turned.tileColumns) * 2 + Double((columns + width - 1) / width) * turning
-        let all = cost * Double((rows + turned.tileRows - 1) / turned.tileRows)
+        let cost = panelCost(columns, transposed.tileColumns) * 2 + Double((columns + width - 1) / width) * turning
+        let all = cost * Double((rows + transposed.tileRows - 1) / transposed.tileRows)
         let straight = panelCost(rows, plan.tileRows) * Double((columns + plan.tileColumns - 1) / plan.tileColumns * plan.tileVectors)
-        guard all * Self.leastGain < straight, constantRows(turned) != nil else { return nil }
-        return turned
+        guard all * Self.leastGain < straight, constantRows(transposed) != nil else { return nil }
+        return transposed
     }
 
-    /// Bounds of what is packed for a turned tile: a panel that fits into a core's own cache, and columns that fit into the shared one.
-    private static let greatestTurnedDepth = 8192
-    private static let mostTurnedColumns = 1 << 21
+    /// Bounds of what is packed for a transposed tile: a panel that fits into a core's own cache, and columns that fit into the shared one.
+    private static let greatestTransposedDepth = 8192
+    private static let mostTransposedColumns = 1 << 21
     /// The estimates are too rough to tell less of a difference than this.
     private static let leastGain = 1.04
 
@@ -216,7 +216,7 @@ extension GroupLowering {
     /// Whether there are tiles enough to share among threads, with panels of all the depth that fit into caches.
     func hasFairTiles(_ plan: ContractionPlan) -> Bool {
         guard let tiles = (plan.size(plan.outer) * plan.rowPanels * plan.columnPanels).constant, let depth = plan.depth.constant else { return false }
-        return tiles >= WorkDivision.fairUnits && depth <= 4096
+        return tiles >= WorkDivision.fairWorkItems && depth <= 4096
     }
 
     /// A reduction of products. The operand with more elements is read once and in the order in which it lies: lanes run along its

@@ -24,10 +24,10 @@ extension GroupLowering {
             return try columns(plan, inPlace, rows, range)
         }
         let content = panelContent(plan, plan.rows, plan.rowsOperand, outer: plan.rowsOuter, across: plan.m, tile: plan.tileRows)
-        let rows = try packed("rows", plan, content, panels: rowsOuter * plan.rowPanels, panelSize: rowPanel) { unit, memory in
-            let place = unflatten(unit, [rowsOuter, plan.rowPanels])
+        let rows = try packed("rows", plan, content, panels: rowsOuter * plan.rowPanels, panelSize: rowPanel) { workItem, memory in
+            let place = unflatten(workItem, [rowsOuter, plan.rowPanels])
             setVariables(plan.rowsOuter, plan.packVariables, flat: place[0], plan)
-            try packRows(plan, panel: place[1], range: range, to: memory, base: writer.bind(unit * rowPanel))
+            try packRows(plan, panel: place[1], range: range, to: memory, base: writer.bind(workItem * rowPanel))
         }
         try columns(plan, inPlace, rows, range)
     }
@@ -36,8 +36,8 @@ extension GroupLowering {
     private func columns(_ plan: ContractionPlan, _ inPlace: PlannedLoad?, _ rows: Memory, _ range: DepthRange) throws {
         guard let columns = plan.packColumns, let inPlace else { return try columnsPacked(plan, rows, range) }
         let frame = epilogueFrame(plan)
-        try phase(units: plan.size(plan.outer) * plan.columnPanels, work: plan.work) { unit in
-            let place = unflatten(unit, [plan.size(plan.outer), plan.columnPanels])
+        try launch(workItems: plan.size(plan.outer) * plan.columnPanels, work: plan.work) { workItem in
+            let place = unflatten(workItem, [plan.size(plan.outer), plan.columnPanels])
             let bases = outerBases(plan, frame, place[0])
             let tile = writer.local(plan.accumulator, .constant(plan.tileRows * plan.tilePitch))
             let start = writer.bind(place[1] * .constant(plan.tileColumns))
@@ -50,7 +50,7 @@ extension GroupLowering {
     }
 
     private func columnsPacked(_ plan: ContractionPlan, _ rows: Memory, _ range: DepthRange) throws {
-        if isExpanding(plan), !plan.isTurned, !isPackedOnce(plan) { return try columnsInBlocks(plan, rows, range) }
+        if isExpanding(plan), !plan.isTransposed, !isPackedOnce(plan) { return try columnsInBlocks(plan, rows, range) }
         let columns = try columnsOnce(plan, range)
         var plan = plan
         plan.fetchesColumns = constantColumns(plan) == columns
@@ -67,15 +67,15 @@ extension GroupLowering {
     /// Panels of rows and of columns in one block of work: fewer where blocks would be few.
     private func blockSize(_ plan: ContractionPlan) -> (rows: Int, columns: Int) {
         var size = (rows: Self.blockRowPanels, columns: Self.blockColumnPanels)
-        if plan.isTurned { swap(&size.rows, &size.columns) }
+        if plan.isTransposed { swap(&size.rows, &size.columns) }
         func blocks() -> Int? {
             (plan.size(plan.outer) * plan.rowPanels.dividedUp(by: .constant(size.rows)) * plan.columnPanels.dividedUp(by: .constant(size.columns))).constant
         }
         let products = plan.tileRows * plan.tileColumns * (plan.depth.constant ?? 512)
-        while let count = blocks(), count < WorkDivision.fairUnits, size.rows * size.columns > 1,
+        while let count = blocks(), count < WorkDivision.fairWorkItems, size.rows * size.columns > 1,
             size.rows * size.columns > 4 && count < 16 || size.rows * size.columns * products >= 2 * Self.leastProducts {
-            // A turned tile's rows are read once for all the columns of a block.
-            if plan.isTurned ? size.rows > 1 : size.rows > size.columns { size.rows /= 2 } else { size.columns /= 2 }
+            // A transposed tile's rows are read once for all the columns of a block.
+            if plan.isTransposed ? size.rows > 1 : size.rows > size.columns { size.rows /= 2 } else { size.columns /= 2 }
         }
         return size
     }
@@ -101,10 +101,10 @@ extension GroupLowering {
         let panel = plan.depth * .constant(plan.tileColumns)
         let content = plan.columnsPlace == nil
             ? panelContent(plan, plan.columns, plan.columnsOperand, outer: plan.columnsOuter, across: plan.n, tile: plan.tileColumns) : nil
-        return try packed("columns", plan, content, panels: outer * plan.columnPanels, panelSize: panel) { unit, memory in
-            let place = unflatten(unit, [outer, plan.columnPanels])
+        return try packed("columns", plan, content, panels: outer * plan.columnPanels, panelSize: panel) { workItem, memory in
+            let place = unflatten(workItem, [outer, plan.columnPanels])
             setVariables(plan.columnsOuter, plan.packVariables, flat: place[0], plan)
-            try packColumns(plan, first: place[1], count: 1, range: range, to: memory, base: writer.bind(unit * panel))
+            try packColumns(plan, first: place[1], count: 1, range: range, to: memory, base: writer.bind(workItem * panel))
         }
     }
 
@@ -115,8 +115,8 @@ extension GroupLowering {
         let rowBlocks = plan.rowPanels.dividedUp(by: .constant(block.rows))
         let columnBlocks = plan.columnPanels.dividedUp(by: .constant(block.columns))
         let frame = epilogueFrame(plan)
-        try phase(units: plan.size(plan.outer) * columnBlocks * rowBlocks, work: plan.work) { unit in
-            let place = unflatten(unit, [plan.size(plan.outer), columnBlocks, rowBlocks])
+        try launch(workItems: plan.size(plan.outer) * columnBlocks * rowBlocks, work: plan.work) { workItem in
+            let place = unflatten(workItem, [plan.size(plan.outer), columnBlocks, rowBlocks])
             let bases = outerBases(plan, frame, place[0])
             let tile = writer.local(plan.accumulator, .constant(plan.tileRows * plan.tilePitch))
             func compute(_ row: Dim, _ column: Dim) throws {
@@ -125,7 +125,7 @@ extension GroupLowering {
                 try self.tile(plan, rows: (rows, rowBase), columns: (columns, columnBase), depth: plan.depth, into: tile)
                 try storeTile(plan, tile, rowPanel: row, columnPanel: column, frame)
             }
-            if plan.isTurned {
+            if plan.isTransposed {
                 try blockLoop(place[2], block.rows, plan.rowPanels) { row in
                     try blockLoop(place[1], block.columns, plan.columnPanels) { column in try compute(row, column) }
                 }
@@ -162,14 +162,14 @@ extension GroupLowering {
         let panel = plan.depth * .constant(plan.tileColumns)
         let depth = plan.depth.constant ?? 512
         var panels = max(1, min(8, (64 << 10) / max(depth * plan.tileColumns, 1)))
-        while panels > 1, let count = (plan.size(plan.outer) * plan.columnPanels).constant, count / panels < WorkDivision.fairUnits,
+        while panels > 1, let count = (plan.size(plan.outer) * plan.columnPanels).constant, count / panels < WorkDivision.fairWorkItems,
             (plan.rowCount.constant ?? 64) * plan.tileColumns * depth * (panels / 2) >= Self.leastProducts / 2 { panels /= 2 }
         let blocks = plan.columnPanels.dividedUp(by: .constant(panels))
         let frame = epilogueFrame(plan)
-        try phase(units: plan.size(plan.outer) * blocks, work: plan.work) { unit in
+        try launch(workItems: plan.size(plan.outer) * blocks, work: plan.work) { workItem in
             let packed = scratch(plan.accumulator, panel * .constant(panels))
             let tile = writer.local(plan.accumulator, .constant(plan.tileRows * plan.tileColumns))
-            let place = unflatten(unit, [plan.size(plan.outer), blocks])
+            let place = unflatten(workItem, [plan.size(plan.outer), blocks])
             let bases = outerBases(plan, frame, place[0])
             let first = writer.bind(place[1] * .constant(panels))
             let count = writer.bind(Dim.minimum(plan.columnPanels - first, .constant(panels)))
@@ -196,7 +196,7 @@ extension GroupLowering {
     private func parts(_ plan: ContractionPlan) -> Int {
         let outer = plan.size(plan.outer).constant ?? 1
         let sums = max((plan.size(plan.outer) * plan.rowCount * plan.columnCount).constant ?? Self.mostSums, 1)
-        let wanted = (WorkDivision.enoughUnits + outer - 1) / max(outer, 1)
+        let wanted = (WorkDivision.enoughWorkItems + outer - 1) / max(outer, 1)
         return max(1, min(wanted, max(Self.fewParts, Self.mostSums / sums), (plan.depth.constant ?? .max) / Self.leastDepth))
     }
 
@@ -214,8 +214,8 @@ extension GroupLowering {
         let frame = epilogueFrame(plan)
         let tileSize = Dim.constant(plan.tileRows * plan.tileColumns)
         let (constantRows, constantColumns) = (constantRows(plan), constantColumns(plan))
-        try phase(units: outer * .constant(parts), work: plan.work) { unit in
-            let place = unflatten(unit, [outer, .constant(parts)])
+        try launch(workItems: outer * .constant(parts), work: plan.work) { workItem in
+            let place = unflatten(workItem, [outer, .constant(parts)])
             let bases = outerBases(plan, frame, place[0])
             let depth = step * inner
             let packedRows = constantRows ?? scratch(plan.accumulator, plan.rowPanels * depth * .constant(plan.tileRows))
@@ -267,8 +267,8 @@ extension GroupLowering {
     /// Adds the parts of each tile in order, and stores the outputs.
     private func combineSplit(_ plan: ContractionPlan, _ sums: Memory, _ parts: Int, _ outer: Dim, _ results: Dim, _ frame: EpilogueFrame) throws {
         let tileSize = Dim.constant(plan.tileRows * plan.tileColumns)
-        try phase(units: outer * plan.columnPanels * plan.rowPanels, work: outer * results * .constant(parts)) { unit in
-            let place = unflatten(unit, [outer, plan.columnPanels, plan.rowPanels])
+        try launch(workItems: outer * plan.columnPanels * plan.rowPanels, work: outer * results * .constant(parts)) { workItem in
+            let place = unflatten(workItem, [outer, plan.columnPanels, plan.rowPanels])
             _ = outerBases(plan, frame, place[0])
             let tile = writer.local(plan.accumulator, tileSize)
             let base = writer.bind(place[0] * results + (place[1] * plan.rowPanels + place[2]) * tileSize)

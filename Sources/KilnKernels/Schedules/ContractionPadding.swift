@@ -53,16 +53,16 @@ extension GroupLowering {
         elements.places[value] = try materialize("padded", type.dtype, type.shape) { try elements.element(value, $0) }
     }
 
-    /// A phase that computes a dense temporary element by element, in vectors along the innermost axis.
-    private func materialize(_ name: String, _ dtype: DType, _ shape: Shape, _ element: ([Dim]) throws -> ValueNumber) throws -> Place {
+    /// A launch that computes a dense temporary element by element, in vectors along the innermost axis.
+    private func materialize(_ name: String, _ dtype: DType, _ shape: Shape, _ element: ([Dim]) throws -> ValueNumber) throws -> MemoryReference {
         let place = temporary(name, dtype, shape)
         let variables = shape.map { $0 == 1 ? 0 : elements.makeVariable(size: $0) }
         let outer = shape.indices.dropLast()
-        // Short lines: several to a unit.
+        // Short lines: several to a work item.
         let lines = Dim.constant(max(1, 4096 / max(shape.last?.constant ?? 4096, 1)))
         let count = outer.reduce(1) { $0 * shape[$1] }
-        try phase(units: count.dividedUp(by: lines), work: shape.reduce(1, *)) { unit in
-            let first = unit * lines
+        try launch(workItems: count.dividedUp(by: lines), work: shape.reduce(1, *)) { workItem in
+            let first = workItem * lines
             try writer.loop(from: first, to: writer.bind(Dim.minimum(first + lines, count))) { line in
                 for (axis, index) in zip(outer, unflatten(line, outer.map { shape[$0] })) { elements.setVariable(variables[axis], to: index) }
                 try writer.vectors(lanes(for: dtype), count: shape.last ?? 1) { index, _ in

@@ -51,7 +51,7 @@ extension GroupLowering {
 
     // MARK: Few rows
 
-    /// Rows up to which columns that lie along the summed axes are read as they lie, in dot products, and not turned for a register tile.
+    /// Rows up to which columns that lie along the summed axes are read as they lie, in dot products, and not transposed for a register tile.
     private static let mostDotRows = 16
     /// Products from which on a dot product is worth adding up its lanes.
     private static let leastDotDepth = 128
@@ -59,7 +59,7 @@ extension GroupLowering {
     private static let mostUnpackedPanels = 2
 
     /// Whether the columns are no constant that is packed already.
-    private func hasOpenColumns(_ plan: ContractionPlan) -> Bool { !plan.isTurned && plan.columnsPlace == nil && constantColumns(plan) == nil }
+    private func hasOpenColumns(_ plan: ContractionPlan) -> Bool { !plan.isTransposed && plan.columnsPlace == nil && constantColumns(plan) == nil }
 
     /// Whether the product is a few rows' dot products with columns that lie along the summed axis.
     func isRowOfDots(_ plan: ContractionPlan) throws -> Bool {

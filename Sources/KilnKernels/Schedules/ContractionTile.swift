@@ -5,8 +5,8 @@ import KilnIR
 extension GroupLowering {
     /// Accumulates one tile over `depth` products, from packed panels, and hands over the tile in stack memory: row by row, `tilePitch` apart.
     func tile(_ plan: ContractionPlan, rows: (Memory, Dim), columns: (Memory, Dim), depth: Dim, into tile: Memory) throws {
-        let (broadcast, vectors) = plan.isTurned ? (columns, rows) : (rows, columns)
-        let count = plan.isTurned ? plan.tileColumns : plan.tileRows
+        let (broadcast, vectors) = plan.isTransposed ? (columns, rows) : (rows, columns)
+        let count = plan.isTransposed ? plan.tileColumns : plan.tileRows
         let (lanes, width) = (plan.lanes, plan.tileVectors * plan.lanes)
         try accumulate(plan, lines: count, into: tile) { products in
             try writer.loop(to: depth) { k in
@@ -64,7 +64,7 @@ extension GroupLowering {
                 writer.store(multiplyAdd(a, b, sum, plan.accumulator), accumulators, address)
             }
         }
-        if plan.isTurned {
+        if plan.isTransposed {
             for vector in 0..<plan.tileVectors {
                 writer.append(.transpose(Transposition(count, by: lanes, from: Access(accumulators, .constant(vector * lanes)), pitch: width,
                                                        to: Access(tile, .constant(vector * lanes * plan.tilePitch)), pitch: plan.tilePitch)))

@@ -15,8 +15,8 @@ struct Pointwise: Schedule {
 }
 
 extension GroupLowering {
-    /// Elements one unit of work computes, at most.
-    private static let unitElements = 16384
+    /// Elements one work item of work computes, at most.
+    private static let workItemElements = 16384
 
     fileprivate func pointwise() throws {
         let domain = region.type(of: region.outputs[0].value).shape
@@ -27,20 +27,20 @@ extension GroupLowering {
         try overElements(merged(axes, expressions: expressions), work: work) { try self.storeElements(domain, variables) }
     }
 
-    /// A phase that runs the body for every element, with the loops' variables set: in vectors along the innermost axis.
+    /// A launch that runs the body for every element, with the loops' variables set: in vectors along the innermost axis.
     func overElements(_ loops: [DomainAxis], work: Dim, _ body: () throws -> Void) throws {
         let width = lanes(for: computeDType)
-        guard let inner = loops.last else { return try phase(units: 1, work: work) { _ in try body() } }
+        guard let inner = loops.last else { return try launch(workItems: 1, work: work) { _ in try body() } }
         if loops.count == 1 { return try flat(inner, width, work, body) }
         let outer = Array(loops.dropLast())
         let count = outer.reduce(1) { $0 * $1.size }
-        if let lines = count.constant, let length = inner.size.constant, lines < WorkDivision.enoughUnits, length >= 2 * Self.unitElements {
+        if let lines = count.constant, let length = inner.size.constant, lines < WorkDivision.enoughWorkItems, length >= 2 * Self.workItemElements {
             return try longLines(outer, inner, width, work, body)
         }
-        // Short rows: several to a unit.
-        let rows = max(1, Self.unitElements / 4 / max(inner.size.constant ?? 1024, 1))
-        try phase(units: count.dividedUp(by: .constant(rows)), work: work) { unit in
-            let first = unit * .constant(rows)
+        // Short rows: several to a work item.
+        let rows = max(1, Self.workItemElements / 4 / max(inner.size.constant ?? 1024, 1))
+        try launch(workItems: count.dividedUp(by: .constant(rows)), work: work) { workItem in
+            let first = workItem * .constant(rows)
             try writer.loop(from: first, to: rows == 1 ? first + 1 : writer.bind(Dim.minimum(first + .constant(rows), count))) { row in
                 for (axis, index) in zip(outer, unflatten(row, outer.map(\.size))) { elements.setVariable(axis.variable, to: index) }
                 try writer.vectors(width, count: inner.size) { index, _ in
@@ -51,12 +51,12 @@ extension GroupLowering {
         }
     }
 
-    /// Few long lines, each cut into several units.
+    /// Few long lines, each cut into several work items.
     private func longLines(_ outer: [DomainAxis], _ inner: DomainAxis, _ width: Int, _ work: Dim, _ body: () throws -> Void) throws {
-        let chunk = Dim.constant(Self.unitElements)
+        let chunk = Dim.constant(Self.workItemElements)
         let sizes = outer.map(\.size) + [inner.size.dividedUp(by: chunk)]
-        try phase(units: sizes.reduce(1, *), work: work) { unit in
-            let place = unflatten(unit, sizes)
+        try launch(workItems: sizes.reduce(1, *), work: work) { workItem in
+            let place = unflatten(workItem, sizes)
             for (axis, index) in zip(outer, place) { elements.setVariable(axis.variable, to: index) }
             let base = writer.bind(place.last! * chunk)
             try writer.vectors(width, from: base, count: writer.bind(Dim.minimum(inner.size - base, chunk))) { index, _ in
@@ -67,20 +67,20 @@ extension GroupLowering {
     }
 
     private func flat(_ axis: DomainAxis, _ width: Int, _ work: Dim, _ body: () throws -> Void) throws {
-        let unitElements = axis.size.constant.map { WorkDivision.unitElements(of: $0, most: Self.unitElements) } ?? Self.unitElements
-        let chunk = Dim.constant(unitElements)
-        if let n = axis.size.constant, n <= Self.unitElements {
-            return try phase(units: 1, work: work) { _ in
+        let workItemElements = axis.size.constant.map { WorkDivision.workItemElements(of: $0, most: Self.workItemElements) } ?? Self.workItemElements
+        let chunk = Dim.constant(workItemElements)
+        if let n = axis.size.constant, n <= Self.workItemElements {
+            return try launch(workItems: 1, work: work) { _ in
                 try writer.vectors(width, count: axis.size) { index, _ in
                     elements.setVariable(axis.variable, to: index)
                     try body()
                 }
             }
         }
-        try phase(units: axis.size.dividedUp(by: chunk), work: work) { unit in
-            let base = unit * chunk
+        try launch(workItems: axis.size.dividedUp(by: chunk), work: work) { workItem in
+            let base = workItem * chunk
             let rest = axis.size - base
-            let count = axis.size.constant.map { $0 % unitElements == 0 } == true ? chunk : writer.bind(Dim.minimum(rest, chunk))
+            let count = axis.size.constant.map { $0 % workItemElements == 0 } == true ? chunk : writer.bind(Dim.minimum(rest, chunk))
             try writer.vectors(width, from: base, count: count) { index, _ in
                 elements.setVariable(axis.variable, to: index)
                 try body()

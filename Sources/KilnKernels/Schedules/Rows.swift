@@ -1,5 +1,5 @@
 // The schedule of reductions and of chains of them over the same axes (softmax, normalization, their gradients):
-// each unit owns some kept elements, runs over the reduced axes once for each level of the chain, and stores the results.
+// each work item owns some kept elements, runs over the reduced axes once for each level of the chain, and stores the results.
 
 import KilnIR
 import KilnPasses
@@ -40,7 +40,7 @@ struct RowPlan {
     var kept: [Int: [ValueID]] = [:]
     /// The kept axis that lanes run along, where they do; nil for the innermost.
     var lanesAxis: Int?
-    /// Kept axes that go through the same elements of the larger operand again: they run within a unit, after all others.
+    /// Kept axes that go through the same elements of the larger operand again: they run within a work item, after all others.
     var repeating: Set<Int> = []
 
     /// Whether the innermost axis is reduced.
@@ -136,17 +136,17 @@ extension GroupLowering {
     private func rowsAlongReduced(_ plan: RowPlan) throws -> SplitReduction? {
         let variables = makeAxes(plan.domain)
         var (outer, inner) = try mergedRowAxes(plan, variables)
-        let split = splitReduction(plan, inner, units: outer.reduce(1) { $0 * $1.size }, elementsPerPosition: 1)
+        let split = splitReduction(plan, inner, workItems: outer.reduce(1) { $0 * $1.size }, elementsPerPosition: 1)
         if let split { outer.insert(split.partAxis, at: 0) }
-        let units = outer.reduce(1) { $0 * $1.size }
+        let workItems = outer.reduce(1) { $0 * $1.size }
         let work = plan.domain.reduce(1, *) * .constant(costPerElement)
         let steps = inner.reduce(1) { $0 * $1.size }
         let repeats = plan.repeating.reduce(1) { $0 * plan.domain[$1] }
         let rows = max(1, 4096 / max(steps.constant ?? 4096, 1)) * (split == nil ? max(repeats.constant ?? 1, 1) : 1)
-        try phase(units: units.dividedUp(by: .constant(rows)), work: work) { unit in
+        try launch(workItems: workItems.dividedUp(by: .constant(rows)), work: work) { workItem in
             let buffers = keptBuffers(plan, steps)
-            let first = unit * .constant(rows)
-            try writer.loop(from: first, to: rows == 1 ? first + 1 : writer.bind(Dim.minimum(first + .constant(rows), units))) { row in
+            let first = workItem * .constant(rows)
+            try writer.loop(from: first, to: rows == 1 ? first + 1 : writer.bind(Dim.minimum(first + .constant(rows), workItems))) { row in
                 for (axis, index) in zip(outer, unflatten(row, outer.map(\.size))) { elements.setVariable(axis.variable, to: index) }
                 split?.limit(&inner, elements, writer)
                 try rowBody(plan, variables.map(\.variable), inner, buffers, split)
@@ -184,17 +184,17 @@ extension GroupLowering {
         return indices(of: shape, in: plan.domain, at: variables)
     }
 
-    private func keptBuffers(_ plan: RowPlan, _ steps: Dim) -> [ValueID: Place] {
-        var buffers: [ValueID: Place] = [:]
+    private func keptBuffers(_ plan: RowPlan, _ steps: Dim) -> [ValueID: MemoryReference] {
+        var buffers: [ValueID: MemoryReference] = [:]
         for value in plan.kept.values.flatMap({ $0 }) {
             let dtype = region.type(of: value).dtype
-            buffers[value] = Place(memory: scratchOrStack(dtype, steps), strides: [1], dtype: dtype)
+            buffers[value] = MemoryReference(memory: scratchOrStack(dtype, steps), strides: [1], dtype: dtype)
         }
         return buffers
     }
 
     /// All levels and outputs for one kept element.
-    private func rowBody(_ plan: RowPlan, _ variables: [Dim], _ inner: [DomainAxis], _ buffers: [ValueID: Place],
+    private func rowBody(_ plan: RowPlan, _ variables: [Dim], _ inner: [DomainAxis], _ buffers: [ValueID: MemoryReference],
                          _ split: SplitReduction?) throws {
         defer {
             elements.current = [:]
@@ -251,7 +251,7 @@ extension GroupLowering {
     }
 
     private func reduceRow(_ level: [RowReduction], _ keep: [ValueID], _ variables: [Dim], _ inner: [DomainAxis],
-                           _ buffers: [ValueID: Place], storeEarly: () throws -> Void) throws -> [ReductionCode.State] {
+                           _ buffers: [ValueID: MemoryReference], storeEarly: () throws -> Void) throws -> [ReductionCode.State] {
         let width = lanes(for: computeDType)
         let isLong = (inner.last?.size.constant ?? 1024) >= width * 4
         let unroll = isLong && costPerElement <= 40 ? 4 : 1

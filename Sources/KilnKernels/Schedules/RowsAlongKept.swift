@@ -14,9 +14,9 @@ extension GroupLowering {
         let work = plan.domain.reduce(1, *) * .constant(costPerElement)
         let width = lanes(for: computeDType)
         guard let inner = kept.last else {
-            let split = splitReduction(plan, reduced, units: 1, elementsPerPosition: 1)
-            try phase(units: split?.parts ?? 1, work: work) { unit in
-                if let split { elements.setVariable(split.partAxis.variable, to: unit) }
+            let split = splitReduction(plan, reduced, workItems: 1, elementsPerPosition: 1)
+            try launch(workItems: split?.parts ?? 1, work: work) { workItem in
+                if let split { elements.setVariable(split.partAxis.variable, to: workItem) }
                 try columnBody(plan, variables, reduced, split, vectors: 1, width: 1) { body in try writer.lanes(1, count: 1) { try body($0, 0) } }
             }
             return split
@@ -24,11 +24,11 @@ extension GroupLowering {
         let vectors = columnVectors(inner.size, width)
         let block = width * vectors
         let blocks = inner.size.dividedUp(by: .constant(block))
-        let split = splitReduction(plan, reduced, units: kept.dropLast().reduce(blocks) { $0 * $1.size },
+        let split = splitReduction(plan, reduced, workItems: kept.dropLast().reduce(blocks) { $0 * $1.size },
                                    elementsPerPosition: .constant(min(inner.size.constant ?? block, block)))
         let outer = (split.map { [$0.partAxis] } ?? []) + kept.dropLast()
-        try phase(units: outer.reduce(1) { $0 * $1.size } * blocks, work: work) { unit in
-            let place = unflatten(unit, outer.map(\.size) + [blocks])
+        try launch(workItems: outer.reduce(1) { $0 * $1.size } * blocks, work: work) { workItem in
+            let place = unflatten(workItem, outer.map(\.size) + [blocks])
             for (axis, index) in zip(outer, place) { elements.setVariable(axis.variable, to: index) }
             let base = place.last! * .constant(block)
             func full() throws {
@@ -62,7 +62,7 @@ extension GroupLowering {
         return split
     }
 
-    /// How many vectors of columns a unit works on at once.
+    /// How many vectors of columns a work item works on at once.
     private func columnVectors(_ size: Dim, _ width: Int) -> Int {
         guard let n = size.constant else { return 2 }
         return n >= width * 8 ? 4 : n >= width * 2 ? 2 : 1

@@ -1,5 +1,5 @@
 // The schedule of scans: each element combined with those before it along an axis. Lanes run along an axis beside it, if there is one.
-// Where that leaves few units, the axis is cut into parts: first what each part comes to, then what comes before each part, then the
+// Where that leaves few work items, the axis is cut into parts: first what each part comes to, then what comes before each part, then the
 // parts by themselves (reduce, then scan).
 //
 //     elements   | part 0 | part 1 | part 2 | …      1. total of each part
@@ -18,12 +18,12 @@ struct ScanPlan: Schedule {
     var isExclusive: Bool
     /// The axis that lanes run along; nil where the scanned one is the innermost.
     var lanesAxis: Int?
-    /// Columns of the lanes' axis that a unit has.
+    /// Columns of the lanes' axis that a work item has.
     var columns = 1
     var cut: WorkDivision.Cut?
     var cost: Dim
 
-    /// Parts that a unit scans at once along the innermost axis: each waits for its own last element only.
+    /// Parts that a work item scans at once along the innermost axis: each waits for its own last element only.
     fileprivate static let atOnce = 8
 
     static func plan(_ group: GroupLowering, _ target: Target) throws -> ScanPlan? {
@@ -38,7 +38,7 @@ struct ScanPlan: Schedule {
         plan.lanesAxis = type.shape.indices.last { $0 > axis && type.shape[$0] != 1 }
         plan.columns = group.lanes(for: group.computeDType) * 4
         let width = plan.lanesAxis.map { plan.axes[$0].size.constant.map { Dim.constant(min($0, plan.columns)) } ?? .constant(plan.columns) } ?? 1
-        plan.cut = WorkDivision.cut(plan.size, elementsPerPosition: width, units: plan.sizes.reduce(1, *), multiple: plan.lanesAxis == nil ? atOnce : 1)
+        plan.cut = WorkDivision.cut(plan.size, elementsPerPosition: width, workItems: plan.sizes.reduce(1, *), multiple: plan.lanesAxis == nil ? atOnce : 1)
         return plan
     }
 
@@ -50,7 +50,7 @@ struct ScanPlan: Schedule {
     var outer: [Int] { axes.indices.filter { $0 != axis && $0 != lanesAxis } }
     var others: [Int] { axes.indices.filter { $0 != axis } }
     var blocks: Dim { lanesAxis.map { axes[$0].size.dividedUp(by: .constant(columns)) } ?? 1 }
-    /// The sizes of the axes that units are laid over.
+    /// The sizes of the axes that work items are laid over.
     var sizes: [Dim] { outer.map { axes[$0].size } + [blocks] }
 }
 
@@ -63,8 +63,8 @@ private struct ScanPart {
 extension GroupLowering {
     fileprivate func scan(_ plan: ScanPlan) throws {
         guard let cut = plan.cut else {
-            return try phase(units: plan.sizes.reduce(1, *), work: plan.cost) { unit in
-                let block = setScanAxes(plan, unflatten(unit, plan.sizes))
+            return try launch(workItems: plan.sizes.reduce(1, *), work: plan.cost) { workItem in
+                let block = setScanAxes(plan, unflatten(workItem, plan.sizes))
                 try eachScanColumn(plan, block) { try scanPart(plan, ScanPart(first: 0, count: plan.size), slots: $0, before: nil) }
             }
         }
@@ -92,7 +92,7 @@ extension GroupLowering {
     }
 
     /// Scans a part, an element or a vector at a time, and stores the results.
-    private func scanPart(_ plan: ScanPlan, _ part: ScanPart, slots: Int, before: Place?, number: Dim = 0) throws {
+    private func scanPart(_ plan: ScanPlan, _ part: ScanPart, slots: Int, before: MemoryReference?, number: Dim = 0) throws {
         let accumulator = LaneAccumulator(plan.code, count: slots, writer)
         let slot = writer.currentLane ?? 0
         accumulator.store(before.map { stateBefore(plan, $0, number) } ?? plan.code.identity(writer), at: slot, writer)
@@ -109,12 +109,12 @@ extension GroupLowering {
 
     // MARK: In parts
 
-    private func stateBefore(_ plan: ScanPlan, _ totals: Place, _ number: Dim) -> ReductionCode.State {
+    private func stateBefore(_ plan: ScanPlan, _ totals: MemoryReference, _ number: Dim) -> ReductionCode.State {
         ReductionCode.State(value: writer.load(totals.memory, elements.physical(totals.address([number] + plan.others.map { plan.variables[$0] })), totals.dtype))
     }
 
     private func scanInParts(_ plan: ScanPlan, _ cut: WorkDivision.Cut) throws {
-        // Along the innermost axis a unit's part is made of several, which are scanned at once.
+        // Along the innermost axis a work item's part is made of several, which are scanned at once.
         let atOnce = plan.lanesAxis == nil ? ScanPlan.atOnce : 1
         // An odd number of cache lines, so that what is scanned at once does not meet in one set of the cache.
         let partSize = Dim.constant(atOnce == 1 ? cut.partSize : (cut.partSize / atOnce + 31) / 32 * 32 + 16)
@@ -124,14 +124,14 @@ extension GroupLowering {
             let first = writer.bind(number * partSize)
             return ScanPart(first: first, count: writer.bind(Dim.minimum(plan.size - first, partSize)))
         }
-        let units = plan.sizes.reduce(1, *)
-        try phase(units: parts * units, work: plan.cost) { unit in
-            let place = unflatten(unit, [parts] + plan.sizes)
+        let workItems = plan.sizes.reduce(1, *)
+        try launch(workItems: parts * workItems, work: plan.cost) { workItem in
+            let place = unflatten(workItem, [parts] + plan.sizes)
             let block = setScanAxes(plan, Array(place.dropFirst()))
             try scanTotal(plan, block, part(place[0]), number: place[0], to: totals)
         }
-        try phase(units: units, work: parts * units * .constant(plan.columns)) { unit in
-            let block = setScanAxes(plan, unflatten(unit, plan.sizes))
+        try launch(workItems: workItems, work: parts * workItems * .constant(plan.columns)) { workItem in
+            let block = setScanAxes(plan, unflatten(workItem, plan.sizes))
             try eachScanColumn(plan, block) { slots in
                 let accumulator = LaneAccumulator(plan.code, count: slots, writer)
                 let slot = writer.currentLane ?? 0
@@ -145,8 +145,8 @@ extension GroupLowering {
             }
         }
         let groups = parts.dividedUp(by: .constant(atOnce))
-        try phase(units: groups * units, work: plan.cost) { unit in
-            let place = unflatten(unit, [groups] + plan.sizes)
+        try launch(workItems: groups * workItems, work: plan.cost) { workItem in
+            let place = unflatten(workItem, [groups] + plan.sizes)
             let block = setScanAxes(plan, Array(place.dropFirst()))
             guard atOnce > 1 else {
                 let part = part(place[0])
@@ -163,7 +163,7 @@ extension GroupLowering {
     }
 
     /// Several parts side by side, each with a state of its own.
-    private func scanAtOnce(_ plan: ScanPlan, _ first: Dim, _ count: Int, _ partSize: Dim, _ totals: Place) throws {
+    private func scanAtOnce(_ plan: ScanPlan, _ first: Dim, _ count: Int, _ partSize: Dim, _ totals: MemoryReference) throws {
         let accumulator = LaneAccumulator(plan.code, count: count, writer)
         for slot in 0..<count { accumulator.store(stateBefore(plan, totals, first + .constant(slot)), at: .constant(slot), writer) }
         try writer.loop(to: partSize) { step in
@@ -172,7 +172,7 @@ extension GroupLowering {
     }
 
     /// What a part comes to.
-    private func scanTotal(_ plan: ScanPlan, _ block: Dim, _ part: ScanPart, number: Dim, to totals: Place) throws {
+    private func scanTotal(_ plan: ScanPlan, _ block: Dim, _ part: ScanPart, number: Dim, to totals: MemoryReference) throws {
         let start = plan.isReverse ? writer.bind(plan.size - part.first - part.count) : part.first
         let variable = plan.axes[plan.axis].variable
         func lifted() throws -> ValueNumber { try elements.element(plan.operand, plan.variables) }

@@ -59,10 +59,10 @@ extension GroupLowering {
                 }
             }
         }
-        // Every unit goes through all indices, and a vector is the least that it can have of each update: wide ones, where they are enough.
+        // Every work item goes through all indices, and a vector is the least that it can have of each update: wide ones, where they are enough.
         var columns = width * 4
         let length = lanesAxis.flatMap { axes[$0].size.constant } ?? 0
-        while columns > width, length / columns * (outer.reduce(1) { $0 * axes[$1].size }.constant ?? WorkDivision.fairUnits) < WorkDivision.fairUnits { columns /= 2 }
+        while columns > width, length / columns * (outer.reduce(1) { $0 * axes[$1].size }.constant ?? WorkDivision.fairWorkItems) < WorkDivision.fairWorkItems { columns /= 2 }
         let isCut = length >= columns * 2
         let blocks = isCut ? axes[lanesAxis!].size.dividedUp(by: .constant(columns)) : 1
         func loops(_ rest: ArraySlice<Int>, _ block: Dim) throws {
@@ -81,8 +81,8 @@ extension GroupLowering {
             }
         }
         let sizes = outer.map { axes[$0].size } + [blocks]
-        try phase(units: sizes.reduce(1, *), work: updates.elementCount * 4) { unit in
-            let place = unflatten(unit, sizes)
+        try launch(workItems: sizes.reduce(1, *), work: updates.elementCount * 4) { workItem in
+            let place = unflatten(workItem, sizes)
             for (axis, index) in zip(outer, place) { elements.setVariable(variables[axis], to: index) }
             try loops(serial[...], place.last!)
         }

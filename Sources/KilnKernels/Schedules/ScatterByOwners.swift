@@ -13,7 +13,7 @@ struct ScatterAxes {
     var operands: [ValueID]
     var target: TensorType
     var axes: [DomainAxis]
-    /// Free axes that units are laid over, and the one that lanes run along.
+    /// Free axes that work items are laid over, and the one that lanes run along.
     var outer: [Int]
     var lanesAxis: Int?
     /// Axes on which updates may meet.
@@ -38,7 +38,7 @@ struct ScatterOwners {
 }
 
 extension GroupLowering {
-    /// How to share the target; nil where updates are few, where other axes give units enough, or where sizes are open.
+    /// How to share the target; nil where updates are few, where other axes give work items enough, or where sizes are open.
     func scatterOwners(_ scatter: ScatterAxes) -> ScatterOwners? {
         let free = Set(scatter.outer + [scatter.lanesAxis].compactMap { $0 })
         let owned = scatter.coordinates.indices.filter { axis in
@@ -55,15 +55,15 @@ extension GroupLowering {
         guard !looksAside, let updates = scatter.size(scatter.serial).constant, let outer = scatter.size(scatter.outer).constant,
             let width = scatter.size([scatter.lanesAxis].compactMap { $0 }).constant,
             let places = owned.reduce(1, { $0 * scatter.target.shape[$1] }).constant, updates >= 1024 else { return nil }
-        let owners = min(WorkDivision.parts(of: updates * width, units: outer), places)
+        let owners = min(WorkDivision.parts(of: updates * width, workItems: outer), places)
         guard owners > 1 else { return nil }
         let range = (places + owners - 1) / owners
-        let parts = max(1, min(updates / WorkDivision.leastElements, WorkDivision.fairUnits))
+        let parts = max(1, min(updates / WorkDivision.leastElements, WorkDivision.fairWorkItems))
         return ScatterOwners(scatter: scatter, owned: owned, owners: (places + range - 1) / range, range: range, parts: parts,
                              partSize: (updates + parts - 1) / parts, updates: updates)
     }
 
-    /// Writes the phases; the body applies the updates at the set variables.
+    /// Writes the launches; the body applies the updates at the set variables.
     func scatter(by plan: ScatterOwners, _ update: () throws -> Void) throws {
         let scatter = plan.scatter
         let owners = Dim.constant(plan.owners), parts = Dim.constant(plan.parts)
@@ -90,14 +90,14 @@ extension GroupLowering {
         }
         let one = { [writer] in writer.constant(1, .i64) }
         let work = Dim.constant(plan.updates) * 4
-        try phase(units: parts, work: work) { part in
+        try launch(workItems: parts, work: work) { part in
             let base = writer.bind(part * owners)
             try writer.vectors(lanes(for: .i64), count: owners) { owner, _ in writer.store(writer.constant(0, .i64), counts, base + owner) }
             try forEachUpdate(part) { _, owner in
                 writer.store(writer.apply(.add, writer.load(counts, base + owner, .i64), one()), counts, base + owner)
             }
         }
-        phase(units: 1, work: owners * parts) { _ in
+        launch(workItems: 1, work: owners * parts) { _ in
             let next = writer.local(.i64, 1)
             writer.store(writer.constant(0, .i64), next, 0)
             writer.loop(to: owners) { owner in
@@ -111,7 +111,7 @@ extension GroupLowering {
             }
             writer.store(writer.load(next, 0, .i64), starts, owners)
         }
-        try phase(units: parts, work: work) { part in
+        try launch(workItems: parts, work: work) { part in
             let base = writer.bind(part * owners)
             try forEachUpdate(part) { number, owner in
                 let place = writer.load(counts, base + owner, .i64)
@@ -120,8 +120,8 @@ extension GroupLowering {
             }
         }
         let outer = scatter.outer.map { scatter.axes[$0].size }
-        try phase(units: outer.reduce(owners, *), work: region.type(of: scatter.operands[1]).elementCount * 4) { unit in
-            let place = unflatten(unit, [owners] + outer)
+        try launch(workItems: outer.reduce(owners, *), work: region.type(of: scatter.operands[1]).elementCount * 4) { workItem in
+            let place = unflatten(workItem, [owners] + outer)
             for (axis, index) in zip(scatter.outer, place.dropFirst()) { elements.setVariable(scatter.axes[axis].variable, to: index) }
             let first = writer.bind(value: writer.load(starts, place[0], .i64))
             let end = writer.bind(value: writer.load(starts, place[0] + 1, .i64))

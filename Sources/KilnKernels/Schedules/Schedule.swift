@@ -10,7 +10,7 @@ protocol Schedule: CustomStringConvertible {
     static func plan(_ group: GroupLowering, _ target: Target) throws -> Self?
     /// A rough number of scalar operations, by which plans can be compared.
     var cost: Dim { get }
-    /// Writes the group's phases.
+    /// Writes the group's launches.
     func emit(into group: GroupLowering) throws
 }
 
@@ -26,7 +26,7 @@ extension GroupLowering {
         throw InternalError("schedule", "no schedule of \(target.processor) takes a group of the kind \(kind.rawValue)", context: region.name)
     }
 
-    /// Writes the group's phases.
+    /// Writes the group's launches.
     func lower() throws { try plan().emit(into: self) }
 
     /// Scalar operations over a domain.
@@ -35,7 +35,7 @@ extension GroupLowering {
     /// The contraction that a contraction group is about.
     func contractionRoot() throws -> (contraction: Contraction, operation: Operation)? {
         guard kind == .contraction else { return nil }
-        guard let position = table.forms.firstIndex(where: { if case .contract(let c) = $0 { !c.isWrittenOut } else { false } }),
+        guard let position = table.forms.firstIndex(where: { if case .contract(let c) = $0 { !c.isUnrolled } else { false } }),
             case .contract(let contraction) = table.forms[position] else {
             throw InternalError("schedule", "a contraction group has no contraction", context: region.name)
         }

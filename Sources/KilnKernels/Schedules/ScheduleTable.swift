@@ -2,16 +2,16 @@
 
 /// The schedules of each kind of target.
 enum ScheduleTable {
-    /// For threads of the host: each unit of a phase is a thread's.
+    /// For threads of the host: each work item of a launch is a thread's.
     static var host: [any Schedule.Type] { [
         TiledAttention.self, RowwiseAttention.self,
         DotProducts.self, SplitContraction.self, PackedContraction.self, SlidingWindows.self,
         RowReductions.self, ScanPlan.self, HostScatter.self, HostSort.self, Pointwise.self,
     ] }
 
-    /// For GPUs: each unit is a thread block's, whose threads share memory.
+    /// For GPUs: each work item is a thread block's, whose threads share memory.
     static var gpu: [any Schedule.Type] { [
-        MatrixUnitAttention.self, RowwiseAttention.self,
+        TensorCoreAttention.self, RowwiseAttention.self,
         HopperContraction.self, BlockContraction.self, ShortWindows.self, BlockDotProducts.self,
         BlockReductions.self, BlockScan.self, BlockScatter.self, BlockSort.self, BlockPointwise.self,
     ] }

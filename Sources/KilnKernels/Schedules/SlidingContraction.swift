@@ -85,8 +85,8 @@ struct SlidingBlock {
 }
 
 extension GroupLowering {
-    /// Products of one unit, about.
-    private static let unitProducts = 1 << 16
+    /// Products of one work item, about.
+    private static let workItemProducts = 1 << 16
 
     fileprivate func slidingContraction(_ c: Contraction, _ sliding: SlidingContraction, _ operation: Operation) throws {
         let isLeft = sliding.imagesAreLeft
@@ -100,15 +100,15 @@ extension GroupLowering {
         let frame = SlidingFrame(variables: c.sizes.map { $0 == 1 ? 0 : elements.makeVariable(size: $0) },
                                  line: elements.makeVariable(size: sliding.rows?.extent(plan.rowCount) ?? 1),
                                  column: elements.makeVariable(size: sliding.columns.extent(plan.columnCount)))
-        // Of neighbours that see the same images one unit has them all.
+        // Of neighbours that see the same images one work item has them all.
         let shared = sliding.sharing?.count ?? 1
         let sizes = sliding.outer.map { $0 == sliding.sharing?.variable ? c.sizes[$0] / .constant(shared) : c.sizes[$0] }
         let positions = sizes.reduce(1, *)
         let block = min(plan.rowCount.constant ?? 32, plan.blockRows) * min(plan.columnCount.constant ?? 64, plan.blockColumns)
-        let chunk = Dim.constant(max(1, min(32, Self.unitProducts / max(block * (c.steps.constant ?? 64) * shared, 1))))
+        let chunk = Dim.constant(max(1, min(32, Self.workItemProducts / max(block * (c.steps.constant ?? 64) * shared, 1))))
         let chunks = positions.dividedUp(by: chunk)
-        try phase(units: chunks * plan.rowBlocks * plan.columnBlocks, work: c.sizes.reduce(1, *) / 4) { unit in
-            let place = unflatten(unit, [chunks, plan.rowBlocks, plan.columnBlocks])
+        try launch(workItems: chunks * plan.rowBlocks * plan.columnBlocks, work: c.sizes.reduce(1, *) / 4) { workItem in
+            let place = unflatten(workItem, [chunks, plan.rowBlocks, plan.columnBlocks])
             let block = slidingBlock(plan, place[1], place[2])
             let plane = scratch(plan.accumulator, plan.channelCount * .constant(plan.planeSize) + .constant(plan.tileColumns))
             let weights = slidingWeights(plan)
@@ -148,17 +148,17 @@ extension GroupLowering {
 // MARK: Sizes
 
 extension SlidingPlan {
-    /// The most multiply-adds that are written out for a tile.
-    private static let mostWrittenOut = 1024
+    /// The most multiply-adds that are unrolled for a tile.
+    private static let mostUnrolled = 1024
 
-    var isWrittenOut: Bool { tileRows * tileVectors * rowTaps * columns.tapCount <= Self.mostWrittenOut }
+    var isUnrolled: Bool { tileRows * tileVectors * rowTaps * columns.tapCount <= Self.mostUnrolled }
     /// Whether no tile reaches past the result, but for lanes of its only vectors.
     var isWhole: Bool {
         guard let rows = rowCount.constant, let columns = columnCount.constant else { return false }
         return rows % tileRows == 0 && (columns % tileColumns == 0 || columns < tileColumns)
     }
-    /// Whether the taps of a line are written out, inside of a loop over the lines.
-    var hasLinesWrittenOut: Bool { tileRows * tileVectors * columns.tapCount <= Self.mostWrittenOut / 4 }
+    /// Whether the taps of a line are unrolled, inside of a loop over the lines.
+    var hasUnrolledLines: Bool { tileRows * tileVectors * columns.tapCount <= Self.mostUnrolled / 4 }
 
     /// The tile that takes the least time for all of the result.
     mutating func chooseTile(registers: Int) {
@@ -181,9 +181,9 @@ extension SlidingPlan {
         let taps = rowTaps * columns.tapCount
         let products = Double(taps * tileRows * tileVectors)
         // Each vector of images lies on two lines of the cache, mostly.
-        let linesRead = isWrittenOut ? lines(tileRows) : tileRows * rowTaps
+        let linesRead = isUnrolled ? lines(tileRows) : tileRows * rowTaps
         let weightsStay = rowTaps + tileRows * tileVectors + tileVectors <= registers
-        let loads = 1.9 * Double(linesRead * columns.tapCount * tileVectors) + Double(isWrittenOut && !weightsStay ? taps * tileRows : taps)
+        let loads = 1.9 * Double(linesRead * columns.tapCount * tileVectors) + Double(isUnrolled && !weightsStay ? taps * tileRows : taps)
         // A multiply-add takes four cycles, two begin in each.
         return max(products, loads, Double(taps * 8)) + Double(tileRows * tileVectors) * 2 + 8
     }

@@ -63,7 +63,7 @@ extension GroupLowering {
                 }
             }
         }
-        if plan.isWrittenOut {
+        if plan.isUnrolled {
             // Each line that is read serves all lines of results that see it; the weights of a column of taps stay in registers meanwhile.
             let lines = (0..<plan.lines(plan.tileRows)).map { line in
                 (line, (0..<plan.tileRows).compactMap { row -> (row: Int, tap: Dim)? in
@@ -83,7 +83,7 @@ extension GroupLowering {
                     try add(line: .constant(row * plan.rowStride) + tap * .constant(plan.rowDilation), column: column, [(row, tap)])
                 }
             }
-            if plan.hasLinesWrittenOut { for column in 0..<columns.tapCount { try addTap(.constant(column)) } } else {
+            if plan.hasUnrolledLines { for column in 0..<columns.tapCount { try addTap(.constant(column)) } } else {
                 try writer.loop(to: .constant(columns.tapCount)) { try addTap($0) }
             }
         }

@@ -6,9 +6,9 @@ import KilnIR
 
 /// Into what a sort is cut.
 struct SortGrain {
-    /// Elements of a row that one unit reads or writes.
+    /// Elements of a row that one work item reads or writes.
     var elements: Int
-    /// Elements of the result that one unit merges.
+    /// Elements of the result that one work item merges.
     var merged: Int
 }
 
@@ -45,7 +45,7 @@ extension GroupLowering {
         guard case .sort(let axis, let descending) = table.forms[position] else { return }
         let operand = region.operations[position].operands[0]
         let type = region.type(of: operand)
-        if type.elementCount == 0 { return phase(units: 0, work: 0) { _ in } }
+        if type.elementCount == 0 { return launch(workItems: 0, work: 0) { _ in } }
         let axes = makeAxes(type.shape)
         let variables = axes.map(\.variable)
         let length = type.shape[axis]
@@ -84,19 +84,19 @@ extension GroupLowering {
         }
     }
 
-    /// Adds a phase over the elements of all rows: a unit has a row, of a long one a part, or an element alone.
+    /// Adds a launch over the elements of all rows: a work item has a row, of a long one a part, or an element alone.
     private func eachElement(_ rows: Dim, _ length: Dim, _ grain: SortGrain, work: Dim, _ body: (Dim, Dim) throws -> Void) rethrows {
         if grain.elements == 1 {
-            return try phase(units: rows * length, work: work) { unit in
-                let place = unflatten(unit, [rows, length])
+            return try launch(workItems: rows * length, work: work) { workItem in
+                let place = unflatten(workItem, [rows, length])
                 try body(place[0], place[1])
             }
         }
         let part = grain.elements
-        if let length = length.constant, length <= part { return try phase(units: rows, work: work) { row in try writer.loop(to: .constant(length)) { try body(row, $0) } } }
+        if let length = length.constant, length <= part { return try launch(workItems: rows, work: work) { row in try writer.loop(to: .constant(length)) { try body(row, $0) } } }
         let sizes = [rows, length.dividedUp(by: .constant(part))]
-        try phase(units: sizes.reduce(1, *), work: work) { unit in
-            let place = unflatten(unit, sizes)
+        try launch(workItems: sizes.reduce(1, *), work: work) { workItem in
+            let place = unflatten(workItem, sizes)
             let first = writer.bind(place[1] * .constant(part))
             try writer.loop(from: first, to: writer.bind(Dim.minimum(first + .constant(part), length))) { try body(place[0], $0) }
         }
@@ -106,8 +106,8 @@ extension GroupLowering {
     private func sortRuns(_ rows: Dim, _ length: Dim, _ from: SortRuns, _ to: SortRuns, _ order: SortOrder) {
         let run = Dim.constant(Self.firstRun)
         let blocks = length.dividedUp(by: run)
-        phase(units: rows * blocks, work: rows * length * run) { unit in
-            let place = unflatten(unit, [rows, blocks])
+        launch(workItems: rows * blocks, work: rows * length * run) { workItem in
+            let place = unflatten(workItem, [rows, blocks])
             let base = writer.bind(place[0] * length), start = writer.bind(place[1] * run)
             let end = writer.bind(Dim.minimum(start + run, length))
             let count = writer.local(.i64, 1)
@@ -133,8 +133,8 @@ extension GroupLowering {
         let chunk = Dim.constant(min(grain.merged, run * 2)), pair = Dim.constant(run * 2)
         let perPair = pair / chunk
         let chunks = length.dividedUp(by: chunk)
-        phase(units: rows * chunks * isNeeded, work: rows * length * 8 * isNeeded) { unit in
-            let place = unflatten(unit, [rows, chunks])
+        launch(workItems: rows * chunks * isNeeded, work: rows * length * 8 * isNeeded) { workItem in
+            let place = unflatten(workItem, [rows, chunks])
             let number = writer.bind(place[1] / perPair)
             let base = writer.bind(place[0] * length + number * pair)
             let rest = writer.bind(length - number * pair)

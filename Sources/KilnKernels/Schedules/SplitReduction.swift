@@ -1,5 +1,5 @@
 // Reductions with few results and many elements: the longest reduced axis is cut into a number of parts that the shape alone sets,
-// each part's state goes to memory, and a second phase combines the parts in order.
+// each part's state goes to memory, and a second launch combines the parts in order.
 
 import KilnIR
 
@@ -11,7 +11,7 @@ struct SplitReduction {
     /// The number of the axis that is cut, among the reduced ones.
     let axis: Int
     /// States over `[parts, kept…]`, and positions for argmax and argmin.
-    let places: [ValueID: (value: Place, position: Place?)]
+    let places: [ValueID: (value: MemoryReference, position: MemoryReference?)]
 
     var parts: Dim { cut.parts }
 
@@ -30,16 +30,16 @@ struct SplitReduction {
 }
 
 extension GroupLowering {
-    /// How to cut the group's reduction over the given axes, where its `units` alone are too few to share among threads.
-    func splitReduction(_ plan: RowPlan, _ reduced: [DomainAxis], units: Dim, elementsPerPosition: Dim) -> SplitReduction? {
+    /// How to cut the group's reduction over the given axes, where its `workItems` alone are too few to share among threads.
+    func splitReduction(_ plan: RowPlan, _ reduced: [DomainAxis], workItems: Dim, elementsPerPosition: Dim) -> SplitReduction? {
         guard plan.levels.count == 1, plan.fullOutputs.isEmpty, plan.earlyOutputs.isEmpty else { return nil }
         let keptShape = plan.keptAxes.map { plan.domain[$0] }
         guard keptShape.reduce(1, *).constant != nil,
             let axis = reduced.indices.max(by: { (reduced[$0].size.constant ?? .max) < (reduced[$1].size.constant ?? .max) }) else { return nil }
         let others = reduced.indices.filter { $0 != axis }.reduce(elementsPerPosition) { $0 * reduced[$1].size }
-        guard let cut = WorkDivision.cut(reduced[axis].size, elementsPerPosition: others, units: units) else { return nil }
+        guard let cut = WorkDivision.cut(reduced[axis].size, elementsPerPosition: others, workItems: workItems) else { return nil }
         let parts = cut.parts
-        var places: [ValueID: (value: Place, position: Place?)] = [:]
+        var places: [ValueID: (value: MemoryReference, position: MemoryReference?)] = [:]
         for reduction in plan.levels[0] {
             places[reduction.value] = (temporary("parts", reduction.code.accumulator, [parts] + keptShape),
                                        reduction.code.hasPosition ? temporary("positions", .i64, [parts] + keptShape) : nil)
@@ -48,7 +48,7 @@ extension GroupLowering {
         return SplitReduction(partAxis: partAxis, cut: cut, axis: axis, places: places)
     }
 
-    /// The second phase: combines the parts of each kept element in order, and stores the outputs.
+    /// The second launch: combines the parts of each kept element in order, and stores the outputs.
     func combineParts(_ plan: RowPlan, _ split: SplitReduction) throws {
         let keptShape = plan.keptAxes.map { plan.domain[$0] }
         let axes = makeAxes(keptShape)
@@ -76,12 +76,12 @@ extension GroupLowering {
             try storeOutputs(plan, plan.keptOutputs, full)
         }
         let work = keptShape.reduce(1, *) * split.parts
-        guard let last = axes.last else { return try phase(units: 1, work: work) { _ in try combine(1) } }
-        // Each unit combines the parts of some neighbouring results.
+        guard let last = axes.last else { return try launch(workItems: 1, work: work) { _ in try combine(1) } }
+        // Each work item combines the parts of some neighbouring results.
         let columns = Dim.constant(width * 4)
         let sizes = axes.dropLast().map(\.size) + [last.size.dividedUp(by: columns)]
-        try phase(units: sizes.reduce(1, *), work: work) { unit in
-            let place = unflatten(unit, sizes)
+        try launch(workItems: sizes.reduce(1, *), work: work) { workItem in
+            let place = unflatten(workItem, sizes)
             for (axis, index) in zip(axes.dropLast(), place) { elements.setVariable(axis.variable, to: index) }
             let base = writer.bind(place.last! * columns)
             try writer.vectors(width, from: base, count: writer.bind(Dim.minimum(last.size - base, columns))) { index, _ in

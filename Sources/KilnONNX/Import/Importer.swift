@@ -131,7 +131,7 @@ final class Importer {
         guard depth <= Self.depthLimit else { throw ModelError(file, "has functions or graphs that lie more than \(Self.depthLimit) deep in each other") }
         for node in nodes {
             nodesLeft -= 1
-            guard nodesLeft >= 0 else { throw ModelError(file, "has functions or rounds that, written out, are too many nodes", fix: "export it with fewer") }
+            guard nodesLeft >= 0 else { throw ModelError(file, "has functions or rounds that, unrolled, are too many nodes", fix: "export it with fewer") }
             try run(node, in: scope)
         }
     }

@@ -1,5 +1,5 @@
 // What Loop and Scan have in common: a body is run again and again on what it carries, and some of its results are stacked.
-// Few rounds whose number is known are written out; all others become one `while`.
+// Few rounds whose number is known are unrolled; all others become one `while`.
 
 import KilnIR
 import KilnOps
@@ -32,10 +32,10 @@ struct Repetition {
     /// Runs the body in a scope for the round with the given number, an i64 of rank 0.
     let body: (_ scope: Scope, _ round: Value, _ carried: [Item]) throws -> Round
 
-    /// Rounds of up to so many are written out: shapes that depend on the round's number are known then.
-    private static let writtenOut = 8
-    /// Where types change from round to round, rounds must be written out, however many.
-    private static let mostWrittenOut = 1024
+    /// Rounds of up to so many are unrolled: shapes that depend on the round's number are known then.
+    private static let unrolled = 8
+    /// Where types change from round to round, rounds must be unrolled, however many.
+    private static let mostUnrolled = 1024
 
     private struct ChangingTypes: Error {
         var reason: String
@@ -43,18 +43,18 @@ struct Repetition {
 
     /// What is carried in the end, then what was stacked.
     func run() throws -> [Item] {
-        do { return try asLoopOrWrittenOut() } catch let changing as ChangingTypes { throw Unsupported(reason: changing.reason) }
+        do { return try asLoopOrUnrolled() } catch let changing as ChangingTypes { throw Unsupported(reason: changing.reason) }
     }
 
-    private func asLoopOrWrittenOut() throws -> [Item] {
+    private func asLoopOrUnrolled() throws -> [Item] {
         let rounds = count.flatMap { node.sizesIfKnown($0)?.first?.constant }
-        if let rounds, rounds <= Self.writtenOut, case .items(let items) = try writeOut(rounds) { return items }
+        if let rounds, rounds <= Self.unrolled, case .items(let items) = try writeOut(rounds) { return items }
         do { return try node.importer.attempt { try loop() } } catch let error where error is ChangingTypes || error is Unavailable {
-            // What a round can't do while its number is open, it may do when it is written out.
+            // What a round can't do while its number is open, it may do when it is unrolled.
             let changing = error as? ChangingTypes ?? ChangingTypes(reason: "a round has shapes that depend on its number")
             guard let count else { throw changing }
             guard let rounds else { throw node.importer.unknown(node, "the number of rounds", [count]) }
-            guard rounds <= Self.mostWrittenOut else { throw Unsupported(reason: "\(changing.reason), and \(rounds) rounds are too many to write out") }
+            guard rounds <= Self.mostUnrolled else { throw Unsupported(reason: "\(changing.reason), and \(rounds) rounds are too many to write out") }
             switch try writeOut(rounds) {
             case .items(let items): return items
             case .unknown(let condition): throw node.importer.unknown(node, "when the rounds end", [condition])
@@ -62,15 +62,15 @@ struct Repetition {
         }
     }
 
-    // MARK: Written out
+    // MARK: Unrolled
 
-    private enum WrittenOut {
+    private enum Unrolled {
         case items([Item])
         /// It is not known whether a round takes place.
         case unknown(Value)
     }
 
-    private func writeOut(_ rounds: Int) throws -> WrittenOut {
+    private func writeOut(_ rounds: Int) throws -> Unrolled {
         func isTrue(_ value: Value?) -> Bool? {
             guard let value else { return true }
             return node.scope.contents.elements(of: value)?.first?.scalar?.isTrue

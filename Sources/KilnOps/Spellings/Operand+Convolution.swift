@@ -37,14 +37,14 @@ extension Operand {
         let parts = TransposedParts(window, extents: Array(dims[2...]), outputPadding: extra)
         // Strided and dilated at once: zeros stand between.
         let spaced = dilating(Array(2..<rank), by: parts.spacing, at: location)
-        return spaced.convolving(weight.turnedForParts(parts, groups: groups, at: location), strides: window.strides.map { _ in 1 }, low: parts.low,
+        return spaced.convolving(weight.transposedForParts(parts, groups: groups, at: location), strides: window.strides.map { _ in 1 }, low: parts.low,
                                  high: parts.high, dilations: parts.dilations, groups: groups, at: location)
             .interleavingParts(parts, at: location)
             .adding(bias: bias, name, at: location)
     }
 
     /// The weights of an ordinary convolution that computes all parts: [o * parts, c / groups, …].
-    private func turnedForParts(_ parts: TransposedParts, groups: Int, at location: SourceLocation) -> Self {
+    private func transposedForParts(_ parts: TransposedParts, groups: Int, at location: SourceLocation) -> Self {
         let count = Dim.constant(groups), axes = Array(parts.strides.indices)
         let (channels, outputs) = (dims[0] / count, dims[1])
         let missing = axes.map { parts.counts[$0] * .constant(parts.strides[$0]) - dims[2 + $0] }

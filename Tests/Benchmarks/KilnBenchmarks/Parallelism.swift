@@ -26,13 +26,13 @@ enum Parallelism {
                 }
                 let text = "\(op.name)(\(graph.inputs.map { "\(graph.type(of: $0.value))" }.joined(separator: ", ")))"
                 for kernel in program.kernels {
-                    for (number, phase) in kernel.phases.enumerated() {
+                    for (number, launch) in kernel.launches.enumerated() {
                         launches += 1
-                        let units = phase.units.constant ?? 0
-                        let reason = units < wanted ? reason(phase, number, of: kernel) : nil
-                        if units < wanted { few += 1 }
-                        if units < wanted, reason == nil { unexplained += 1 }
-                        print("\(text) \(kernel.name).\(number): \(units) work items\(units < wanted ? ": " + (reason ?? "NO REASON") : "")")
+                        let workItems = launch.workItems.constant ?? 0
+                        let reason = workItems < wanted ? reason(launch, number, of: kernel) : nil
+                        if workItems < wanted { few += 1 }
+                        if workItems < wanted, reason == nil { unexplained += 1 }
+                        print("\(text) \(kernel.name).\(number): \(workItems) work items\(workItems < wanted ? ": " + (reason ?? "NO REASON") : "")")
                     }
                 }
             }
@@ -41,14 +41,14 @@ enum Parallelism {
         return unexplained == 0
     }
 
-    private static func reason(_ phase: Phase, _ number: Int, of kernel: Kernel) -> String? {
-        let work = phase.work.constant ?? 0
-        if phase.units == 0 { return "there is nothing to do" }
+    private static func reason(_ launch: KernelLaunch, _ number: Int, of kernel: Kernel) -> String? {
+        let work = launch.work.constant ?? 0
+        if launch.workItems == 0 { return "there is nothing to do" }
         if work < wanted * leastWork { return "\(work) scalar operations are not worth more" }
-        let all = kernel.phases.reduce(0) { $0 + ($1.work.constant ?? 0) }
+        let all = kernel.launches.reduce(0) { $0 + ($1.work.constant ?? 0) }
         if work * 20 <= all { return "\(work * 100 / max(all, 1)) % of the kernel's work, which gets no faster by more" }
-        let units = phase.units.constant ?? 1
-        if work / max(units, 1) <= 2 * leastWork { return "\(work / max(units, 1)) scalar operations in each are not worth more" }
+        let workItems = launch.workItems.constant ?? 1
+        if work / max(workItems, 1) <= 2 * leastWork { return "\(work / max(workItems, 1)) scalar operations in each are not worth more" }
         return nil
     }
 

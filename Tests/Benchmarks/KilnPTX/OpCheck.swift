@@ -77,7 +77,7 @@ struct OpCheck {
         guard let ptx = artifact.code.devices.first?.ptx, !ptx.isEmpty else { return [] }
         var found = uses(in: try PTX.assemble(ptx, for: gpu.name, ptxas: ptxas, reportsUse: true).report,
                          of: "\(op.name) of \(dtypes.map(\.name).joined(separator: ", "))")
-        let shared = artifact.program.kernels.flatMap { $0.phases.map(\.sharedBytes) }
+        let shared = artifact.program.kernels.flatMap { $0.launches.map(\.sharedBytes) }
         guard found.count == shared.count else { throw InternalError("ptxas", "reports on \(found.count) of \(shared.count) kernels") }
         // Kernels stand in the order of their numbers in the names.
         found.sort { number($0.name) < number($1.name) }

@@ -53,7 +53,7 @@ enum Seeds {
     ]
 
     static let programs = [Array("""
-        program @softmax(n, "batch size") measured (some: 2*n, "most of it": 7) arena 256*n workspace 64 {
+        program @softmax(n, "batch size") data_dependent (some: 2*n, "most of it": 7) arena 256*n workspace 64 {
           input 0 @x: f32[n, 4096]
           output 0 @x#1: f32[n, 4096]
           arena @t: f32[n, 4096] at 64*n

@@ -11,7 +11,7 @@ struct Workload: Sendable {
     enum Limit: Sendable {
         /// Bytes that must be read and written.
         case bytes(Double)
-        /// Operations of matrix units on bf16 or f16.
+        /// Operations of tensor cores on bf16 or f16.
         case matrix(Double)
         /// Operations of cores on f32.
         case cores(Double)

@@ -2,7 +2,7 @@
 // the same shared object, the GPU's time, and the share of what the GPU could do. Without a GPU nothing is run, but all is opened.
 //
 // A line of the list: NAME LIBRARY PROGRAM KIND AMOUNT TOLERANCE SCALE…
-//     KIND AMOUNT   "bytes" that must be read and written, or operations of "bf16" matrix units or of "f32" cores;
+//     KIND AMOUNT   "bytes" that must be read and written, or operations of "bf16" tensor cores or of "f32" cores;
 //                   "none" 0 is not timed
 //     TOLERANCE     times the element and the output's root mean square: how far an element may be off
 //     SCALE         one for each input: the numbers' standard deviation, or for integers what they are below
@@ -65,7 +65,7 @@ static double measure_copies(kiln_device *gpu) {
   return best;
 }
 
-/// Operations a second of a GPU's matrix units on bf16, dense, and of its cores on f32, as its data sheet says; 0 where unknown.
+/// Operations a second of a GPU's tensor cores on bf16, dense, and of its cores on f32, as its data sheet says; 0 where unknown.
 static double peak(kiln_device *gpu, const char *kind) {
   static const struct { const char *name; double bf16, f32; } sheets[] = {
       {"H200", 989e12, 67e12}, {"H100 PCIe", 756e12, 51e12}, {"H100", 989e12, 67e12}, {"A100", 312e12, 19.5e12}};
