@@ -1,4 +1,4 @@
-// Calls lld's ELF driver as a library; lld keeps global state, so calls are serialised here.
+// Calls lld's ELF driver as a library; lld keeps global state, so calls are serialised here. And sets LLVM's switches, which lld puts back.
 #include "CLLD.h"
 
 #include <cerrno>
@@ -12,6 +12,7 @@
 
 #include <lld/Common/Driver.h>
 #include <llvm/ADT/ArrayRef.h>
+#include <llvm/Support/CommandLine.h>
 #include <llvm/Support/raw_ostream.h>
 
 LLD_HAS_DRIVER(elf)
@@ -32,6 +33,15 @@ static int memoryFile(const void *bytes, size_t size) {
     written += static_cast<size_t>(count);
   }
   return descriptor;
+}
+
+extern "C" int kiln_llvm_switch_on(const char *name) {
+  auto &options = llvm::cl::getRegisteredOptions();
+  auto found = options.find(name);
+  if (found == options.end()) return -1;
+  // The value that the option goes back to, too: each link resets all options of the process.
+  static_cast<llvm::cl::opt<bool> *>(found->second)->setInitialValue(true);
+  return 0;
 }
 
 extern "C" int kiln_lld_link(int count, const char *const *arguments, const void *archive, size_t size, char **message) {

@@ -79,6 +79,13 @@ private typealias Run = @convention(c) (UnsafeRawPointer?, Int64, UnsafeRawPoint
         #expect(one.objects == two.objects)
     }
 
+    /// The linker resets LLVM's options for the process, those that code is made with among them.
+    @Test func linkingLeavesCodeAsItIs() throws {
+        let before = try LLVMBackend.compile(model, target: host)
+        try withLibrary { _ in }
+        #expect(try LLVMBackend.compile(model, target: host).objects == before.objects)
+    }
+
     @Test func namesAndPathsThatCannotBe() throws {
         var program = model
         program.name = "two words"

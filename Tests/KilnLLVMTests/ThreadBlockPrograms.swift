@@ -7,16 +7,16 @@ enum ThreadBlockPrograms {
     /// A program of one kernel whose launch has the given body, with buffers `a`, `b`, … and `out`.
     static func program(_ buffers: String, workItems: String = "1", threads: Int = 32, symbols: String = "", maps: String = "", _ body: String) throws -> Program {
         let text = """
-            program @thread block(\(symbols)) arena 0 workspace 0 {
+            program @block(\(symbols)) arena 0 workspace 0 {
               \(buffers)
-              kernel @thread block {
+              kernel @block {
                 parallel d0 < \(workItems) work 1000 block d1 of \(threads) resident 1 {
                   \(maps)
                   \(body)
                 }
               }
               run {
-                launch @thread block
+                launch @block
               }
             }
 

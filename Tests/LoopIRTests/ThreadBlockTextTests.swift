@@ -65,7 +65,7 @@ import Testing
 
     @Test func everyOperationReadsBackAsItPrints() throws {
         let text = """
-            program @thread blocks(n) arena 0 workspace 0 {
+            program @blocks(n) arena 0 workspace 0 {
               input 0 @a: bf16[64, 64]
               output 0 @out: f32[n, 64]
               kernel @k {

@@ -11,6 +11,10 @@ extern "C" {
 /// Returns 0 on success, -1 where memory for the objects is missing. Unless it is 0, `*message` holds a text, to be released with `free`.
 int kiln_lld_link(int count, const char *const *arguments, const void *archive, size_t size, char **message);
 
+/// Turns on an option of LLVM's that is a switch, for the whole process and for good: by the usual way of setting options, the next link would
+/// turn it off again. To be called before code is generated. Returns 0, or -1 where LLVM has no such option.
+int kiln_llvm_switch_on(const char *name);
+
 #ifdef __cplusplus
 }
 #endif

@@ -8,7 +8,7 @@
 //     KilnONNX/Elements   ElementType, ElementType+Conversion, SmallFloat (ONNX's code for it); TensorReader where models store it
 //     Runtime             kiln_types.h, dims.c (its code and name), cuda_module.c (the driver's code)
 //
-// and where tensor cores multiply it: KilnKernels' Thread block and HopperPlan, KilnLLVM's GPUSupport and FunctionEmitter+TeamPTX, Contract's samples.
+// and where tensor cores multiply it: ThreadBlock and HopperPlan, GPUSupport and FunctionEmitter+ThreadBlockPTX, Contract (its samples).
 // ArchitectureTests holds this list against the sources.
 
 /// An element type.

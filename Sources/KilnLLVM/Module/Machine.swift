@@ -1,5 +1,6 @@
 // LLVM's description of a target, made once for each thread that generates code: data layout, and objects from modules.
 
+import CLLD
 import CLLVM
 import KilnIR
 import KilnKernels
@@ -27,13 +28,7 @@ final class Machine {
         LLVMInitializeNVPTXAsmPrinter()
         // A third of code generation's time, for loops whose addresses are already sums of a base, a counter's multiple and a constant.
         // LLVM has no other switch for it than this one, which holds for the process; PTX is given the pass by name.
-        "kiln".withCString { name in
-            "-disable-lsr".withCString { option in
-                let arguments: [UnsafePointer<CChar>?] = [name, option]
-                LLVMParseCommandLineOptions(Int32(arguments.count), arguments, nil)
-            }
-        }
-        return true
+        return kiln_llvm_switch_on("disable-lsr") == 0
     }()
     static func initializeTargets() { _ = initialized }
 
