@@ -43,6 +43,7 @@ struct GroupShape: Hashable {
         for operation in region.operations {
             hasher.combine(ObjectIdentifier(operation.op))
             hasher.combine(operation.operands)
+            hasher.combine(operation.attributes)
         }
     }
 }

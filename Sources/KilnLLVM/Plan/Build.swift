@@ -78,7 +78,8 @@ struct Partition {
     init(_ program: Program, _ tasks: SharedTasks, leastWeight: Int = 400) {
         let weights = tasks.own.map { 10 + program.kernels[$0.kernel].launches[$0.launch].weight }
         let entry = Part(tasks: [], hasEntry: true, weight: program.steps.count)
-        if weights.reduce(0, +) <= leastWeight {
+        // A long entry is translated by itself, in linear time, however little code its launches run.
+        if weights.reduce(0, +) + Self.count(program.steps) <= leastWeight {
             parts = [Part(tasks: tasks.own, hasEntry: true, weight: weights.reduce(0, +))]
             return
         }
@@ -94,6 +95,17 @@ struct Partition {
         }
         if !open.tasks.isEmpty { parts.append(open) }
         self.parts = parts
+    }
+
+    /// Steps, with those inside of branches and loops.
+    private static func count(_ steps: [Step]) -> Int {
+        steps.reduce(0) { sum, step in
+            switch step {
+            case .branch(_, let then, let otherwise): sum + 1 + count(then) + count(otherwise)
+            case .loop(let test, _, let body): sum + 1 + count(test) + count(body)
+            case .check, .launch, .copy, .exchange, .measure: sum + 1
+            }
+        }
     }
 }
 
